@@ -1,0 +1,79 @@
+//! The rows of one page: all tables of a record travel together from here on.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+
+use crate::{Owner, PartitionDay, RecordId, Slice, Table};
+
+/// The rows of one page, a record batch per table.
+#[derive(Debug, Clone)]
+pub struct PageBatch {
+    /// The slice it belongs to.
+    pub slice: Arc<Slice>,
+    /// Whose records these are.
+    pub owner: Owner,
+    /// The page's place in the slice, from 0.
+    pub index: u32,
+    /// Whether the page could be read at all.
+    pub reading: PageReading,
+    /// The key of each record that lies in the slice's window, in the source's order.
+    pub records: Vec<RecordKey>,
+    /// The key of each thing that could not be read.
+    pub rejects: Vec<RejectKey>,
+    /// A batch for each table that is written and has rows here.
+    pub tables: Vec<TableRows>,
+}
+
+/// Whether a page could be read at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageReading {
+    /// Every record became rows, a reject, or fell outside the window.
+    Read,
+    /// It is no page: one reject stands for it, and its slice is not whole.
+    Unreadable,
+}
+
+/// What known rows are looked up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordKey {
+    /// The record's key.
+    pub id: RecordId,
+    /// The partition of its rows.
+    pub day: PartitionDay,
+}
+
+/// A reject is looked up by the hash of its owner and its raw bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RejectKey {
+    /// `rejects.reject_id`.
+    pub id: RecordId,
+    /// The partition of its row: the day of the run.
+    pub day: PartitionDay,
+}
+
+/// The rows of one table, and which record each belongs to.
+#[derive(Debug, Clone)]
+pub struct TableRows {
+    /// The table.
+    pub table: Table,
+    /// Its rows, in the schema of [`Table::schema`].
+    pub batch: RecordBatch,
+    /// For record `i` (of [`PageBatch::rejects`] for that table, else of [`PageBatch::records`]) the row after
+    /// its last one: its rows are `ends[i − 1]..ends[i]`.
+    pub ends: Vec<u32>,
+}
+
+impl PageBatch {
+    /// What the rows occupy in memory, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let keys = self.records.len() * size_of::<RecordKey>() + self.rejects.len() * size_of::<RejectKey>();
+        let rows: usize = self
+            .tables
+            .iter()
+            .map(|rows| rows.batch.get_array_memory_size() + rows.ends.len() * size_of::<u32>())
+            .sum();
+        keys + rows
+    }
+}

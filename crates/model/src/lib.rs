@@ -1,0 +1,23 @@
+//! The nouns that cross a boundary between two stages, in the order of the flow. No I/O, no policy.
+//!
+//! ```text
+//! Slice ─▶ RawPage ─▶ PageBatch ─▶ (segment, commit, staged and published file: inside `load`)
+//! ```
+//!
+//! A type is named for the state of its data. What only one crate needs lives there, not here.
+
+mod batch;
+mod identity;
+mod page;
+mod slice;
+mod table;
+mod time;
+mod user;
+
+pub use batch::{PageBatch, PageReading, RecordKey, RejectKey, TableRows};
+pub use identity::{NotAGuid, Owner, RecordId, RunId, TenantId, UserId};
+pub use page::{PageForm, RawPage};
+pub use slice::{SavedFile, Slice, SliceEnd, SliceId, SliceOutcome, SliceScope, UserEnd};
+pub use table::{Column, ColumnType, SCHEMA_VERSION, Table};
+pub use time::{Day, PartitionDay, Timestamp, Window};
+pub use user::{UserProfile, UserStatus};

@@ -1,0 +1,251 @@
+//! The columns of every table, as the data contract names them. Columns are only added, at the end.
+
+use super::Column;
+use super::ColumnType::{Binary, Boolean, Int32, Int64, Text, Timestamp};
+
+pub(super) const INTERACTIONS: &[Column] = &[
+    Column::required("tenant_id", Text, "Tenant that was asked, a GUID in lower case."),
+    Column::required("user_id", Text, "User whose history was asked for, an object id in lower case."),
+    Column::required(
+        "record_id",
+        Text,
+        "Key of one version of one record, 32 hex digits: a hash of tenant, user, session, id and etag.",
+    ),
+    Column::nullable("session_id", Text, "Session (thread) of the record, `sessionId`."),
+    Column::nullable("interaction_id", Text, "`id` of the record, unique only within its session."),
+    Column::nullable("etag", Text, "Version of the record, epoch milliseconds of its last change."),
+    Column::nullable("created_at", Timestamp, "`createdDateTime`; null where it is null or unreadable."),
+    Column::nullable("request_id", Text, "Pairs a prompt with its responses, `requestId`."),
+    Column::nullable("interaction_type", Text, "`userPrompt`, `aiResponse`, or what Graph will say next."),
+    Column::nullable("conversation_type", Text, "`appchat`, `bizchat`, `webchat`, …"),
+    Column::nullable("app_class", Text, "`appClass` as received."),
+    Column::nullable(
+        "app",
+        Text,
+        "The app as a slug out of a closed set; `other` where unlisted, `unknown` where empty.",
+    ),
+    Column::nullable(
+        "agent_id",
+        Text,
+        "What follows `ConnectedAIApp.Entra.`, `ConnectedAIApp.AzureAI.`, `Connector.` or `Studio.` in the class.",
+    ),
+    Column::nullable("locale", Text, "`locale`, as `en-us`."),
+    Column::nullable("modified_at", Timestamp, "`etag` as an instant."),
+    Column::nullable("from_kind", Text, "Who sent it: `user`, `application` or `device`."),
+    Column::nullable("from_id", Text, "Id of the sender."),
+    Column::nullable("from_display_name", Text, "Name of the sender; can be `8:orgid:<guid>`."),
+    Column::nullable("from_identity_type", Text, "Identity type of the sender, `aadUser`, `bot`, …"),
+    Column::nullable("from_tenant_id", Text, "Tenant of the sender, where given."),
+    Column::nullable("body_content_type", Text, "`text`, `html` or `markdown`."),
+    Column::nullable("body_content", Text, "Body as received."),
+    Column::nullable(
+        "text",
+        Text,
+        "What the person wrote or saw, as plain text: the body with its cards in place.",
+    ),
+    Column::nullable("model_text", Text, "The model's raw text, where a card carries it."),
+    Column::nullable("attachment_count", Int32, "Entries of the record's `attachments`."),
+    Column::nullable("link_count", Int32, "Entries of the record's `links`."),
+    Column::nullable("context_count", Int32, "Entries of the record's `contexts`."),
+    Column::nullable("mention_count", Int32, "Entries of the record's `mentions`."),
+    Column::required("run_id", Text, "Run that read the row."),
+    Column::required("extracted_at", Timestamp, "Instant at which that run started."),
+];
+
+pub(super) const ATTACHMENTS: &[Column] = &[
+    Column::required("tenant_id", Text, "Tenant that was asked, a GUID in lower case."),
+    Column::required("user_id", Text, "User whose history was asked for, an object id in lower case."),
+    Column::required(
+        "record_id",
+        Text,
+        "Key of one version of one record, 32 hex digits: a hash of tenant, user, session, id and etag.",
+    ),
+    Column::nullable("session_id", Text, "Session (thread) of the record, `sessionId`."),
+    Column::nullable("interaction_id", Text, "`id` of the record, unique only within its session."),
+    Column::nullable("etag", Text, "Version of the record, epoch milliseconds of its last change."),
+    Column::nullable("created_at", Timestamp, "`createdDateTime`; null where it is null or unreadable."),
+    Column::nullable("attachment_ordinal", Int32, "Place in the record's list, from 0."),
+    Column::nullable("attachment_id", Text, "`attachmentId`, unique only within the record."),
+    Column::nullable("content_type", Text, "`contentType`."),
+    Column::nullable("content_url", Text, "`contentUrl`."),
+    Column::nullable("name", Text, "`name`."),
+    Column::nullable("content", Text, "`content` as received: of a card, its JSON."),
+    Column::nullable("content_bytes", Int64, "Length of `content` in bytes."),
+    Column::nullable("card_version", Text, "Version that the card states."),
+    Column::nullable("card_status", Text, "`ok`, `repaired`, `truncated`, `invalid` or `not_a_card`."),
+    Column::nullable("card_error", Text, "What was wrong with the card, where something was."),
+    Column::nullable("card_text", Text, "Text that the card displays."),
+    Column::nullable("in_body", Boolean, "Whether a marker in the body names it."),
+];
+
+pub(super) const CARD_ELEMENTS: &[Column] = &[
+    Column::required("tenant_id", Text, "Tenant that was asked, a GUID in lower case."),
+    Column::required("user_id", Text, "User whose history was asked for, an object id in lower case."),
+    Column::required(
+        "record_id",
+        Text,
+        "Key of one version of one record, 32 hex digits: a hash of tenant, user, session, id and etag.",
+    ),
+    Column::nullable("session_id", Text, "Session (thread) of the record, `sessionId`."),
+    Column::nullable("interaction_id", Text, "`id` of the record, unique only within its session."),
+    Column::nullable("etag", Text, "Version of the record, epoch milliseconds of its last change."),
+    Column::nullable("created_at", Timestamp, "`createdDateTime`; null where it is null or unreadable."),
+    Column::nullable("attachment_ordinal", Int32, "Attachment that holds the card."),
+    Column::nullable("element_ordinal", Int32, "Place in reading order, from 0."),
+    Column::nullable("element_type", Text, "`TextBlock`, `Fact`, …"),
+    Column::nullable("pointer", Text, "Where it stands in the card, RFC 6901."),
+    Column::nullable("depth", Int32, "Levels below the card."),
+    Column::nullable(
+        "role",
+        Text,
+        "`display`, `model`, `alt`, `input`, `action`, `fallback`, `hidden` or `speak`.",
+    ),
+    Column::nullable("text", Text, "Text as authored."),
+];
+
+pub(super) const LINKS: &[Column] = &[
+    Column::required("tenant_id", Text, "Tenant that was asked, a GUID in lower case."),
+    Column::required("user_id", Text, "User whose history was asked for, an object id in lower case."),
+    Column::required(
+        "record_id",
+        Text,
+        "Key of one version of one record, 32 hex digits: a hash of tenant, user, session, id and etag.",
+    ),
+    Column::nullable("session_id", Text, "Session (thread) of the record, `sessionId`."),
+    Column::nullable("interaction_id", Text, "`id` of the record, unique only within its session."),
+    Column::nullable("etag", Text, "Version of the record, epoch milliseconds of its last change."),
+    Column::nullable("created_at", Timestamp, "`createdDateTime`; null where it is null or unreadable."),
+    Column::nullable("link_ordinal", Int32, "Place among the record's links, from 0."),
+    Column::nullable("origin", Text, "Where it stands: `links`, `card`, `body`, `attachment` or `context`."),
+    Column::nullable(
+        "role",
+        Text,
+        "`entity`, `citation`, `inline`, `action`, `image`, `media`, `background` or `reference`.",
+    ),
+    Column::nullable("url", Text, "URL as received; null where an entry of `links` has none."),
+    Column::nullable(
+        "url_key",
+        Text,
+        "URL without `EntityRepresentationId`: joins the two entries of one target.",
+    ),
+    Column::nullable("scheme", Text, "Scheme in lower case."),
+    Column::nullable("host", Text, "Host in lower case."),
+    Column::nullable("label", Text, "Text shown for it."),
+    Column::nullable("link_type", Text, "`linkType`: `Event`, `Meeting`, `File`, …"),
+    Column::nullable("citation_number", Int32, "Number of the citation as shown."),
+    Column::nullable("footnote_number", Int32, "Number of the paired footnote of the model's text."),
+    Column::nullable("attachment_ordinal", Int32, "Attachment that it stands in."),
+    Column::nullable("pointer", Text, "Where it stands in the card, RFC 6901."),
+];
+
+pub(super) const CONTEXTS: &[Column] = &[
+    Column::required("tenant_id", Text, "Tenant that was asked, a GUID in lower case."),
+    Column::required("user_id", Text, "User whose history was asked for, an object id in lower case."),
+    Column::required(
+        "record_id",
+        Text,
+        "Key of one version of one record, 32 hex digits: a hash of tenant, user, session, id and etag.",
+    ),
+    Column::nullable("session_id", Text, "Session (thread) of the record, `sessionId`."),
+    Column::nullable("interaction_id", Text, "`id` of the record, unique only within its session."),
+    Column::nullable("etag", Text, "Version of the record, epoch milliseconds of its last change."),
+    Column::nullable("created_at", Timestamp, "`createdDateTime`; null where it is null or unreadable."),
+    Column::nullable("context_ordinal", Int32, "Place in the record's list, from 0."),
+    Column::nullable("context_reference", Text, "`contextReference`, a URL."),
+    Column::nullable("context_type", Text, "`TeamsMeeting`, `TeamsChat`, `docx`, …"),
+    Column::nullable("display_name", Text, "`displayName`."),
+];
+
+pub(super) const MENTIONS: &[Column] = &[
+    Column::required("tenant_id", Text, "Tenant that was asked, a GUID in lower case."),
+    Column::required("user_id", Text, "User whose history was asked for, an object id in lower case."),
+    Column::required(
+        "record_id",
+        Text,
+        "Key of one version of one record, 32 hex digits: a hash of tenant, user, session, id and etag.",
+    ),
+    Column::nullable("session_id", Text, "Session (thread) of the record, `sessionId`."),
+    Column::nullable("interaction_id", Text, "`id` of the record, unique only within its session."),
+    Column::nullable("etag", Text, "Version of the record, epoch milliseconds of its last change."),
+    Column::nullable("created_at", Timestamp, "`createdDateTime`; null where it is null or unreadable."),
+    Column::nullable("mention_ordinal", Int32, "Place in the record's list, from 0."),
+    Column::nullable("mention_id", Int32, "`mentionId`."),
+    Column::nullable("mention_text", Text, "`mentionText`."),
+    Column::nullable("mentioned_kind", Text, "`user`, `application`, `device`, `conversation` or `tag`."),
+    Column::nullable("mentioned_id", Text, "Id of what is mentioned."),
+    Column::nullable("mentioned_display_name", Text, "Its name."),
+    Column::nullable("mentioned_identity_type", Text, "Its identity type."),
+    Column::nullable("mentioned_tenant_id", Text, "Its tenant, where given."),
+];
+
+pub(super) const RAW: &[Column] = &[
+    Column::required("tenant_id", Text, "Tenant that was asked, a GUID in lower case."),
+    Column::required("user_id", Text, "User whose history was asked for, an object id in lower case."),
+    Column::required(
+        "record_id",
+        Text,
+        "Key of one version of one record, 32 hex digits: a hash of tenant, user, session, id and etag.",
+    ),
+    Column::nullable("session_id", Text, "Session (thread) of the record, `sessionId`."),
+    Column::nullable("interaction_id", Text, "`id` of the record, unique only within its session."),
+    Column::nullable("etag", Text, "Version of the record, epoch milliseconds of its last change."),
+    Column::nullable("created_at", Timestamp, "`createdDateTime`; null where it is null or unreadable."),
+    Column::nullable("json", Text, "Record exactly as received; bytes that are not UTF-8 as U+FFFD."),
+    Column::nullable("json_bytes", Binary, "Record's bytes, only where `json` is not exact."),
+    Column::nullable("sha256", Text, "SHA-256 of the record's bytes, 64 hex digits."),
+    Column::required("run_id", Text, "Run that read the row."),
+    Column::required("extracted_at", Timestamp, "Instant at which that run started."),
+];
+
+pub(super) const USERS: &[Column] = &[
+    Column::required("tenant_id", Text, "Tenant that was asked, a GUID in lower case."),
+    Column::required("user_id", Text, "User whose history was asked for, an object id in lower case."),
+    Column::nullable("user_principal_name", Text, "`userPrincipalName`."),
+    Column::nullable("display_name", Text, "`displayName`."),
+    Column::nullable("mail", Text, "`mail`."),
+    Column::nullable("department", Text, "`department`."),
+    Column::nullable("job_title", Text, "`jobTitle`."),
+    Column::nullable("country", Text, "`country`."),
+    Column::nullable("account_enabled", Boolean, "`accountEnabled`."),
+    Column::nullable(
+        "status",
+        Text,
+        "`extracted`, `empty`, `unlicensed`, `not_found`, `failed` or `interrupted`.",
+    ),
+    Column::nullable("http_status", Int32, "HTTP status that settled it, where one did."),
+    Column::nullable("error_code", Text, "Error code of the source, where it gave one."),
+    Column::nullable("reason", Text, "In words, where it did not go well."),
+    Column::nullable("page_count", Int32, "Pages read of him in this run."),
+    Column::nullable("interaction_count", Int64, "Records that this run added for him."),
+    Column::required("run_id", Text, "Run that read the row."),
+    Column::required("extracted_at", Timestamp, "Instant at which that run started."),
+];
+
+pub(super) const COVERAGE: &[Column] = &[
+    Column::required("tenant_id", Text, "Tenant that was asked, a GUID in lower case."),
+    Column::required("user_id", Text, "User whose history was asked for, an object id in lower case."),
+    Column::nullable("covered_from", Timestamp, "First instant covered."),
+    Column::nullable("covered_to", Timestamp, "First instant after it."),
+    Column::nullable("app_class_filter", Text, "Classes asked for, comma-separated; null for all."),
+    Column::nullable("page_count", Int32, "Pages that the source gave for it."),
+    Column::nullable("record_count", Int64, "Records that the source gave for it, known ones too."),
+    Column::required("run_id", Text, "Run that read the row."),
+    Column::required("extracted_at", Timestamp, "Instant at which that run started."),
+];
+
+pub(super) const REJECTS: &[Column] = &[
+    Column::required("tenant_id", Text, "Tenant that was asked, a GUID in lower case."),
+    Column::required("user_id", Text, "User whose history was asked for, an object id in lower case."),
+    Column::required("reject_id", Text, "Hash of owner and raw bytes, 32 hex digits."),
+    Column::nullable("page_index", Int32, "Page of the slice, from 0."),
+    Column::nullable(
+        "record_index",
+        Int32,
+        "Place in the page, from 0; null where the page itself could not be read.",
+    ),
+    Column::nullable("reason", Text, "What it is not: `page_not_json`, `record_not_json`, …"),
+    Column::nullable("detail", Text, "What the parser said."),
+    Column::nullable("raw_bytes", Binary, "Its bytes as received."),
+    Column::required("run_id", Text, "Run that read the row."),
+    Column::required("extracted_at", Timestamp, "Instant at which that run started."),
+];
