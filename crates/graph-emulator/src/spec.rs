@@ -1,0 +1,187 @@
+//! The specification of a tenant: a seed and a few sizes, from which everything else follows.
+
+use thiserror::Error;
+
+/// The most users a tenant can have: the index of their histories is held in memory, eight bytes a user.
+pub const USERS_MAX: u32 = 1_000_000;
+/// The most interactions a tenant can have.
+pub const INTERACTIONS_MAX: u64 = 1_000_000_000;
+/// The least milliseconds of the tenant's window for each interaction, so that ids, which are epoch
+/// milliseconds, stay unique within a session.
+pub const WINDOW_MS_PER_INTERACTION: u64 = 8;
+
+/// What a tenant is made from. Two tenants of equal specifications are equal in every byte.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TenantSpec {
+    /// Where all chance comes from.
+    pub seed: u64,
+    /// Users in the directory, licensed or not; at most [`USERS_MAX`].
+    pub users: u32,
+    /// Interactions over all users, exactly; at most [`INTERACTIONS_MAX`].
+    pub interactions: u64,
+    /// First instant of the tenant's window, Unix milliseconds, not negative.
+    pub start: i64,
+    /// First instant after the tenant's window, Unix milliseconds. No interaction is created outside
+    /// `[start, end)`.
+    pub end: i64,
+    /// Share of all users (0 to 1) without the service plan: no SKU that contains it, or the plan disabled.
+    pub unlicensed_share: f64,
+    /// Share of all users (0 to 1) that are licensed by the directory, yet answer 403 for a missing licence.
+    pub forbidden_share: f64,
+    /// Share of all users (0 to 1) that are licensed by the directory, yet answer 404.
+    pub unknown_share: f64,
+}
+
+/// A specification that describes no tenant.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum SpecError {
+    /// More users than the directory can index.
+    #[error("describe a tenant: users = {users} is above {USERS_MAX}")]
+    TooManyUsers {
+        /// The number asked for.
+        users: u32,
+    },
+    /// More interactions than ids can be given to.
+    #[error("describe a tenant: interactions = {interactions} is above {INTERACTIONS_MAX}")]
+    TooManyInteractions {
+        /// The number asked for.
+        interactions: u64,
+    },
+    /// The window starts before 1970 or after its end, or gives an interaction too little room.
+    #[error(
+        "describe a tenant: the window [{start}, {end}) must begin at 0 or later and last at least \
+         {WINDOW_MS_PER_INTERACTION} ms for each of {interactions} interactions"
+    )]
+    Window {
+        /// First instant, Unix milliseconds.
+        start: i64,
+        /// First instant after it, Unix milliseconds.
+        end: i64,
+        /// The number of interactions asked for.
+        interactions: u64,
+    },
+    /// A share outside 0 to 1, or shares whose sum is above 1.
+    #[error("describe a tenant: the shares of users must lie in 0..=1 and add up to at most 1, not {sum}")]
+    Shares {
+        /// The sum of the three shares.
+        sum: f64,
+    },
+    /// Interactions without any user who could answer with them.
+    #[error("describe a tenant: {interactions} interactions need a user who answers, and there is none")]
+    NobodyAnswers {
+        /// The number of interactions asked for.
+        interactions: u64,
+    },
+}
+
+impl Default for TenantSpec {
+    /// 50 users with 5,000 interactions in autumn 2025 (from 1 September to 30 November).
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            users: 50,
+            interactions: 5_000,
+            start: 1_756_684_800_000,
+            end: 1_764_547_200_000,
+            unlicensed_share: 0.15,
+            forbidden_share: 0.06,
+            unknown_share: 0.04,
+        }
+    }
+}
+
+impl TenantSpec {
+    /// The same tenant by another chance.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// With so many users in the directory.
+    #[must_use]
+    pub fn with_users(self, users: u32) -> Self {
+        Self { users, ..self }
+    }
+
+    /// With exactly so many interactions over all users.
+    #[must_use]
+    pub fn with_interactions(self, interactions: u64) -> Self {
+        Self { interactions, ..self }
+    }
+
+    /// With all interactions in `[start, end)`, Unix milliseconds.
+    #[must_use]
+    pub fn with_window(self, start: i64, end: i64) -> Self {
+        Self { start, end, ..self }
+    }
+
+    /// With such a share of users (0 to 1) that have no licence.
+    #[must_use]
+    pub fn with_unlicensed_share(self, unlicensed_share: f64) -> Self {
+        Self { unlicensed_share, ..self }
+    }
+
+    /// With such a share of users (0 to 1) that answer 403 although they are licensed.
+    #[must_use]
+    pub fn with_forbidden_share(self, forbidden_share: f64) -> Self {
+        Self { forbidden_share, ..self }
+    }
+
+    /// With such a share of users (0 to 1) that answer 404 although they are licensed.
+    #[must_use]
+    pub fn with_unknown_share(self, unknown_share: f64) -> Self {
+        Self { unknown_share, ..self }
+    }
+
+    /// Whether the numbers can describe a tenant.
+    pub(crate) fn check(&self) -> Result<(), SpecError> {
+        if self.users > USERS_MAX {
+            return Err(SpecError::TooManyUsers { users: self.users });
+        }
+        let interactions = self.interactions;
+        if interactions > INTERACTIONS_MAX {
+            return Err(SpecError::TooManyInteractions { interactions });
+        }
+        let room_ms = self.end.saturating_sub(self.start);
+        let needed_ms = i64::try_from(interactions.max(1) * WINDOW_MS_PER_INTERACTION).unwrap_or(i64::MAX);
+        let nameable = (0..MS_MAX).contains(&self.start) && (0..MS_MAX).contains(&self.end);
+        if !nameable || room_ms < needed_ms {
+            return Err(SpecError::Window { start: self.start, end: self.end, interactions });
+        }
+        let shares = [self.unlicensed_share, self.forbidden_share, self.unknown_share];
+        let sum = shares.iter().sum();
+        if !shares.iter().all(|share| (0.0..=1.0).contains(share)) || sum > 1.0 {
+            return Err(SpecError::Shares { sum });
+        }
+        Ok(())
+    }
+}
+
+/// 9999-12-31T00:00:00Z: the last day that four digits of a year can name.
+const MS_MAX: i64 = 253_402_214_400_000;
+
+#[cfg(test)]
+mod tests {
+    use super::{SpecError, TenantSpec};
+
+    #[test]
+    fn refuses_what_describes_no_tenant() {
+        let good = TenantSpec::default();
+        assert_eq!(good.check(), Ok(()));
+        for (name, bad) in [
+            ("users", good.clone().with_users(2_000_000)),
+            ("interactions", good.clone().with_interactions(u64::MAX)),
+            ("window backwards", good.clone().with_window(10, 5)),
+            ("window before 1970", good.clone().with_window(-1, 1_000_000_000)),
+            ("window too short", good.clone().with_window(0, 39_999)),
+            ("share above one", good.clone().with_unlicensed_share(1.5)),
+            ("share not a number", good.clone().with_forbidden_share(f64::NAN)),
+            ("shares above one", good.clone().with_forbidden_share(0.6).with_unknown_share(0.6)),
+        ] {
+            assert!(bad.check().is_err(), "{name}");
+        }
+        let full = good.with_window(0, 39_999).check().expect_err("a window too short");
+        assert!(matches!(full, SpecError::Window { interactions: 5_000, .. }));
+    }
+}
