@@ -1,0 +1,19 @@
+//! The text and the links of what a Copilot message is made of: adaptive cards, markdown, HTML.
+//!
+//! Pure, and without errors: whatever comes in gives what can be read of it and, for a card, a [`CardStatus`] that
+//! says how well that went. Nothing here recurses over its input, so no nesting exhausts the stack.
+
+mod bare_url;
+mod card;
+mod html;
+mod json;
+mod markdown;
+mod nesting;
+mod text;
+mod walk;
+
+pub use card::{Card, CardLink, CardStatus, Element, ElementRole};
+pub use html::html_to_text;
+pub use json::repair_json;
+pub use markdown::markdown_to_text;
+pub use text::{TextAndLinks, TextLink};

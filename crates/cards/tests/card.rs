@@ -1,0 +1,152 @@
+//! Cards: what is read of sound ones, and the status of the others.
+
+use promptlake_cards::CardStatus::{Invalid, NotACard, Ok, Repaired, Truncated};
+use promptlake_cards::{Card, CardStatus, ElementRole};
+use proptest::prelude::*;
+
+fn block(text: &str) -> String {
+    format!(r#"{{"type":"TextBlock","text":{text}}}"#)
+}
+
+fn card(body: &str) -> Card {
+    Card::read(&format!(r#"{{"type":"AdaptiveCard","version":"1.5","body":[{body}]}}"#))
+}
+
+#[test]
+fn what_was_seen_and_what_the_model_wrote_are_told_apart() {
+    let card = card(
+        r#"{"type":"TextBlock","text":"**[Plan](https://a.example/p)** is *due*[2](https://a.example/d)."},
+        {"type":"TextBlock","id":"MessageTextField","text":"**Plan[1]** is *due*[^7^]."}"#,
+    );
+    assert_eq!((card.status, card.error.as_deref(), card.version.as_deref()), (Ok, None, Some("1.5")));
+    assert_eq!(card.display_text(), "Plan is due[2].");
+    assert_eq!(card.model_text().as_deref(), Some("**Plan[1]** is *due*[^7^]."));
+    let links: Vec<_> = card
+        .links
+        .iter()
+        .map(|l| (l.url.as_str(), l.label.as_str(), l.pointer.as_str(), l.citation_number))
+        .collect();
+    assert_eq!(
+        links,
+        [
+            ("https://a.example/p", "Plan", "/body/0/text", None),
+            ("https://a.example/d", "2", "/body/0/text", Some(2))
+        ]
+    );
+}
+
+#[test]
+fn text_blocks_are_found_anywhere_in_reading_order() {
+    let card = card(
+        r#"{"type":"Container","items":[{"type":"ColumnSet","columns":[
+            {"type":"Column","items":[{"type":"textblock","text":"a"}]},
+            {"type":"Column","items":[{"text":"b"}]}]}]},
+        {"type":"Table","columns":[{"width":1}],"rows":[{"type":"TableRow","cells":[{"type":"TableCell","items":[{"type":"TextBlock","text":"c"}]}]}]},
+        {"type":"Carousel","pages":[{"type":"CarouselPage","items":{"type":"TextBlock","text":"d"}}]},
+        {"type":"ActionSet","actions":[{"type":"Action.ShowCard","title":"t","card":{"type":"AdaptiveCard","body":[{"type":"TextBlock","text":"e"}]}}]},
+        {"type":"Container","isVisible":false,"items":[{"type":"TextBlock","text":"hidden"}]},
+        {"type":"TextBlock","text":"f"}"#,
+    );
+    assert_eq!(card.display_text(), "a\n\nb\n\nc\n\nd\n\ne\n\nf");
+    let places: Vec<_> = card.elements.iter().map(|e| (e.pointer.as_str(), e.depth)).collect();
+    assert_eq!(places[0], ("/body/0/items/0/columns/0/items/0/text", 3));
+    assert_eq!(places[2], ("/body/1/rows/0/cells/0/items/0/text", 3));
+    assert_eq!(places[3], ("/body/2/pages/0/items/text", 2));
+    assert_eq!(places[4], ("/body/3/actions/0/card/body/0/text", 3));
+    assert_eq!(card.elements[5].role, ElementRole::Hidden);
+    assert_eq!(places[6], ("/body/5/text", 0));
+}
+
+#[test]
+fn json_in_a_text_block_is_the_answer_and_its_reasons() {
+    let card = card(&block(r#""{\"thoughts\":\"Sum it.\",\"finalResponse\":\"It is **3**.\"}""#));
+    assert_eq!((card.display_text(), card.model_text().as_deref()), ("It is 3.", Some("Sum it.")));
+    let other = self::card(&block(r#""{\"a\":1}""#));
+    assert_eq!(other.display_text(), r#"{"a":1}"#);
+}
+
+#[test]
+fn odd_texts_are_read_as_far_as_they_are_text() {
+    for (text, shown) in
+        [("1", "1"), ("true", "true"), ("1.5", "1.5"), ("null", ""), ("[1]", ""), (r#"{"a":1}"#, "")]
+    {
+        assert_eq!(card(&block(text)).display_text(), shown, "{text}");
+    }
+    for (version, read) in [("1.5", Some("1.5")), (r#""1.""#, Some("1.")), ("null", None), ("{}", None)] {
+        let card = Card::read(&format!(r#"{{"version":{version}}}"#));
+        assert_eq!((card.status, card.version.as_deref()), (Ok, read), "{version}");
+    }
+}
+
+fn check(content: &str, status: CardStatus, text: &str, error: Option<&str>) {
+    let card = Card::read(content);
+    assert_eq!((card.status, card.display_text()), (status, text), "{content:.80}");
+    let said = card.error.unwrap_or_default();
+    assert!(
+        said.contains(error.unwrap_or_default()) && said.is_empty() == error.is_none(),
+        "{content:.80}: {said:?}"
+    );
+}
+
+#[test]
+fn every_content_has_a_status() {
+    let sound = r#"{"body":[{"type":"TextBlock","text":"a"}]}"#;
+    let again = |content: &str| serde_json::to_string(content).unwrap();
+    check(sound, Ok, "a", None);
+    check("{}", Ok, "", None);
+    check(r#"{"type":"adaptivecard","body":{"type":"TextBlock","text":"a"}}"#, Ok, "a", None);
+    check(r#"{"type":7,"body":"text","__proto__":{}}"#, Ok, "", None);
+    check(r#"{"body":[],"body":[{"type":"TextBlock","text":"b","text":"a"}]}"#, Ok, "a", None);
+    check("", NotACard, "", Some("empty"));
+    check("\u{feff} \0\0", NotACard, "", Some("empty"));
+    check("null", NotACard, "", Some("null instead of an object"));
+    check("[1]", NotACard, "", Some("a list instead"));
+    check(r#""hello""#, NotACard, "", Some("a string instead"));
+    check(r#"{"type":"message","body":[{"type":"TextBlock","text":"a"}]}"#, NotACard, "a", Some("message"));
+    check("hello", Invalid, "", Some("expected value"));
+    check(r#"{"body":[/* no */]}"#, Invalid, "", Some("expected value"));
+    check(&sound[..sound.len() - 1], Truncated, "", Some("EOF"));
+    check(r#"{"body":[{"type":"TextBlock","text":"a"#, Truncated, "", Some("EOF"));
+    check(&format!("\u{feff}{sound}"), Repaired, "a", Some("byte order mark"));
+    check(&format!("{sound}\0\0"), Repaired, "a", Some("NUL"));
+    check(&format!("{sound} trailing"), Repaired, "a", Some("characters after"));
+    check(&again(sound), Repaired, "a", Some("within a string"));
+    check(&again(&again(sound)), Repaired, "a", Some("within a string"));
+    check(r#"{"body":[{"type":"TextBlock","text":"a\ud83d"}]}"#, Repaired, "a\u{fffd}", Some("surrogates"));
+    check(r#"{"a":1e999,"body":[{"type":"TextBlock","text":"a"}]}"#, Repaired, "a", Some("out of range"));
+    check(&"[".repeat(100_000), Invalid, "", Some("nested"));
+    check(&r#"{"items":["#.repeat(100_000), Invalid, "", Some("nested"));
+    check(&format!("{}{}", "[".repeat(200), "]".repeat(200)), Invalid, "", Some("nested"));
+}
+
+#[test]
+fn large_cards_are_read_whole() {
+    let blocks = vec![block(r#""a""#); 20_000].join(",");
+    assert_eq!(card(&blocks).elements.len(), 20_000);
+    let long = "word ".repeat(400_000);
+    assert_eq!(card(&block(&format!("{long:?}"))).display_text(), long.trim_end());
+    let url = format!("https://a.example/{}", "x".repeat(100_000));
+    assert_eq!(card(&block(&format!("\"[a]({url})\""))).links[0].url, url);
+}
+
+proptest! {
+    #[test]
+    fn any_content_gives_a_card(content in "\\PC{0,200}|[\\[\\]{}\",:a\\\\ud8 \\x00]{0,200}") {
+        let card = Card::read(&content);
+        prop_assert_eq!(card.error.is_none(), card.status == Ok);
+    }
+
+    #[test]
+    fn any_text_is_markup(text in "[-*_`#<>()!&;|a1\\[\\]\\\\ \\n\\tpre/=\"é]{0,200}") {
+        for shown in [promptlake_cards::markdown_to_text(&text), promptlake_cards::html_to_text(&text)] {
+            prop_assert!(!shown.text.starts_with('\n'), "{:?}", shown.text);
+        }
+    }
+
+    #[test]
+    fn any_string_displays_what_it_says(text in "[a-z][a-z ]{0,38}[a-z]") {
+        let json = serde_json::to_string(&text).unwrap();
+        let card = card(&block(&json));
+        prop_assert_eq!(card.display_text(), text);
+    }
+}
