@@ -1,0 +1,157 @@
+//! The transformer: what holds for a run, and the way of a page through it.
+
+use std::sync::Arc;
+
+use promptlake_cards::repair_json;
+use promptlake_model::{
+    PageBatch, PageReading, PartitionDay, RawPage, RecordKey, RejectKey, RunId, SliceScope, Table, Timestamp,
+};
+
+use crate::day::partition_day;
+use crate::json::{self, Kind};
+use crate::key::{record_id, reject_id};
+use crate::message::Message;
+use crate::page;
+use crate::page_rows::{PageRows, ReadRecord};
+use crate::record::Record;
+use crate::table::{PageValues, RawRow, RecordKeys, RejectRow};
+
+/// What holds for all pages of a run.
+#[derive(Debug, Clone)]
+pub struct TransformSettings {
+    /// The tables of records that are written beside `interactions` and `rejects`, which always are: any of
+    /// `attachments`, `links`, `contexts`, `mentions` and `raw`.
+    pub tables: Vec<Table>,
+    /// The run that reads the pages: every row that says so names it.
+    pub run_id: RunId,
+    /// The instant at which it started; its day is the partition of `rejects`.
+    pub extracted_at: Timestamp,
+    /// Now, against which a record's day is believed or not.
+    pub now: Timestamp,
+}
+
+/// Turns pages into rows. It holds nothing but its settings, so many threads can share it.
+#[derive(Debug)]
+pub struct Transformer {
+    settings: TransformSettings,
+}
+
+impl Transformer {
+    /// A transformer for one run.
+    #[must_use]
+    pub fn new(settings: TransformSettings) -> Self {
+        Self { settings }
+    }
+
+    /// The rows of one page: a batch for each table that is written and has any.
+    ///
+    /// It never fails. A record that can't be read is a row of `rejects`; a body that is no page at all is one such
+    /// row, and [`PageReading::Unreadable`]. Records created outside the slice's window leave no trace.
+    #[must_use]
+    pub fn page(&self, page: &RawPage) -> PageBatch {
+        match page::records(&page.body, page.form) {
+            Ok(records) => {
+                let mut draft = Draft::new(&self.settings, page, records.len());
+                for (index, bytes) in records.into_iter().enumerate() {
+                    draft.record(index, bytes);
+                }
+                draft.finish(PageReading::Read)
+            }
+            Err(fault) => {
+                let mut draft = Draft::new(&self.settings, page, 0);
+                draft.reject(None, fault.reason(), &fault.to_string(), &page.body);
+                draft.finish(PageReading::Unreadable)
+            }
+        }
+    }
+}
+
+/// A page on its way to a batch.
+struct Draft<'a> {
+    settings: &'a TransformSettings,
+    page: &'a RawPage,
+    records: Vec<RecordKey>,
+    rejects: Vec<RejectKey>,
+    rows: PageRows,
+}
+
+impl<'a> Draft<'a> {
+    fn new(settings: &'a TransformSettings, page: &'a RawPage, records: usize) -> Self {
+        Self {
+            settings,
+            page,
+            records: Vec::with_capacity(records),
+            rejects: Vec::new(),
+            rows: PageRows::new(&settings.tables, records),
+        }
+    }
+
+    /// Reads one record: to rows, to a reject, or out of the window.
+    fn record(&mut self, index: usize, bytes: &[u8]) {
+        let json = String::from_utf8_lossy(bytes);
+        let kind = Kind::of(&json);
+        if kind != Kind::Object && json::check(&json).is_ok() {
+            let detail = format!("{} instead of an object", kind.name());
+            self.reject(Some(index), "record_not_object", &detail, bytes);
+            return;
+        }
+        let raw = RawRow { bytes, json: &json };
+        let error = match Record::read(&json) {
+            Ok(record) => return self.read_record(&record, raw),
+            Err(error) => error,
+        };
+        // Only what keeps the parser from reading is repaired; the record stays as received in `raw`.
+        let repaired = repair_json(&json);
+        match repaired.as_deref().map(Record::read) {
+            Some(Ok(record)) => self.read_record(&record, raw),
+            Some(Err(_)) | None => self.reject(Some(index), "record_not_json", &error.to_string(), bytes),
+        }
+    }
+
+    fn read_record(&mut self, record: &Record<'_>, raw: RawRow<'_>) {
+        let created_at = record.created_at();
+        if !self.is_in_window(created_at) {
+            return;
+        }
+        let id = record_id(&self.page.owner, record, raw.bytes);
+        let day = partition_day(record, created_at, self.settings.now);
+        self.records.push(RecordKey { id, day });
+        let message = Message::of(record);
+        let keys = RecordKeys::of(id, record, created_at);
+        self.rows.push(&ReadRecord { keys, record, message: &message, raw });
+    }
+
+    /// Whether the slice asked for it. Undated records pass every window; a file has none.
+    fn is_in_window(&self, created_at: Option<Timestamp>) -> bool {
+        match (&self.page.slice.scope, created_at) {
+            (SliceScope::History { window, .. }, Some(created_at)) => window.contains(created_at),
+            _ => true,
+        }
+    }
+
+    fn reject(&mut self, record_index: Option<usize>, reason: &'static str, detail: &str, raw_bytes: &[u8]) {
+        let id = reject_id(&self.page.owner, raw_bytes);
+        let day = PartitionDay::Day(self.settings.extracted_at.day());
+        self.rejects.push(RejectKey { id, day });
+        self.rows.push_reject(&RejectRow { id, record_index, reason, detail, raw_bytes });
+    }
+
+    fn finish(self, reading: PageReading) -> PageBatch {
+        let values = PageValues {
+            tenant_id: self.page.owner.tenant.to_string(),
+            user_id: self.page.owner.user.to_string(),
+            run_id: self.settings.run_id.as_str(),
+            extracted_at: self.settings.extracted_at,
+            page_index: self.page.index,
+        };
+        PageBatch {
+            slice: Arc::clone(&self.page.slice),
+            owner: self.page.owner,
+            index: self.page.index,
+            reading,
+            records: self.records,
+            rejects: self.rejects,
+            tables: self.rows.finish(&values),
+        }
+    }
+}
