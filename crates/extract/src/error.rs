@@ -1,0 +1,285 @@
+//! What can keep this stage from its work. A user or a slice that fails is no error here: it is an end with a reason.
+
+use std::time::Duration;
+
+use promptlake_flow::JobPanicked;
+
+use crate::graph::TransportError;
+
+/// A source could not be read, or not at all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExtractError {
+    /// A setting is wrong.
+    #[error("use the setting {key} = {value:?}: {problem}")]
+    Setting {
+        /// Its key in the pipeline file.
+        key: &'static str,
+        /// What was given; never a secret.
+        value: String,
+        /// What is wrong with it, and a right example.
+        problem: String,
+    },
+    /// The memory for pages is too small for the number of readers and the largest page.
+    #[error(
+        "read pages within {budget_bytes} bytes: at least {needed_bytes} are needed for pages of up to \
+         {page_bytes_max} bytes"
+    )]
+    Budget {
+        /// What there is.
+        budget_bytes: usize,
+        /// What is needed.
+        needed_bytes: usize,
+        /// The largest page.
+        page_bytes_max: usize,
+    },
+    /// The HTTP client could not be made.
+    #[error("set up the HTTP client")]
+    HttpClient(#[source] TransportError),
+    /// The login service refused the app.
+    #[error("get a token: the login service answered {}", describe_refusal(*.aadsts, .error))]
+    TokenRefused {
+        /// The number after `AADSTS`, where it gave one.
+        aadsts: Option<u32>,
+        /// The OAuth error code.
+        error: String,
+    },
+    /// The login service gave no token, however often it was asked.
+    #[error("get a token from {login} in {attempts} attempts; at last: {last}")]
+    TokenUnavailable {
+        /// Where it was asked for: an origin.
+        login: String,
+        /// How often it was asked.
+        attempts: u32,
+        /// What came of the last attempt.
+        last: String,
+    },
+    /// Graph refused a token that was new.
+    #[error("use a new token, which Graph refused with 401{}", in_brackets(.code.as_deref()))]
+    TokenRejected {
+        /// Graph's error code.
+        code: Option<String>,
+    },
+    /// Graph asks for a payment model.
+    #[error("read interactions: Graph answered 402{}", in_brackets(.code.as_deref()))]
+    PaymentRequired {
+        /// Graph's error code.
+        code: Option<String>,
+    },
+    /// Every user that was asked is forbidden.
+    #[error("read interactions: Graph answered 403 for each of the {users} users asked")]
+    InteractionsForbidden {
+        /// How many were asked.
+        users: usize,
+    },
+    /// A directory call is forbidden.
+    #[error("{operation}: Graph answered 403")]
+    DirectoryForbidden {
+        /// What was asked.
+        operation: &'static str,
+        /// The permission that it takes.
+        permission: &'static str,
+    },
+    /// A directory call failed.
+    #[error("{operation}: {reason}")]
+    Directory {
+        /// What was asked.
+        operation: &'static str,
+        /// What came of it.
+        reason: String,
+    },
+    /// The group does not exist.
+    #[error("list the members of group {group}, which Graph does not know")]
+    GroupNotFound {
+        /// Its id.
+        group: String,
+    },
+    /// No subscription of the tenant holds Copilot.
+    #[error("find licensed users: none of the tenant's {skus} subscriptions holds the Copilot service plan")]
+    NoCopilotPlan {
+        /// How many subscriptions there are.
+        skus: usize,
+    },
+    /// Graph asks to wait longer than makes sense.
+    #[error("wait {} s, as Graph asks", .wait.as_secs())]
+    ThrottledTooLong {
+        /// How long.
+        wait: Duration,
+    },
+    /// The users file is no CSV.
+    #[error("read the users file")]
+    UsersFile(#[source] csv::Error),
+    /// The users file says nothing of use.
+    #[error("read the users file: {problem}")]
+    UsersFileContent {
+        /// What is missing.
+        problem: String,
+    },
+    /// A plan does not fit this source.
+    #[error("ask for {scope}, which is not of this source or this user")]
+    ForeignSlice {
+        /// What it spans.
+        scope: String,
+    },
+    /// Saved files could not be listed.
+    #[error("list the saved files below {root:?}")]
+    ListFiles {
+        /// The folder.
+        root: String,
+        /// Why.
+        #[source]
+        source: object_store::Error,
+    },
+    /// A saved file could not be read.
+    #[error("read the saved file {path:?}")]
+    ReadFile {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: object_store::Error,
+    },
+    /// A saved file is another one than was listed.
+    #[error("read the saved file {path:?}, which changed while this ran")]
+    FileChanged {
+        /// The file.
+        path: String,
+    },
+    /// Saved files that can't be used; nothing was read.
+    #[error("use {} saved files: {}", .0.len(), list_refused(.0))]
+    FilesRefused(Vec<RefusedFile>),
+    /// A computation panicked: a defect.
+    #[error("look into {what}")]
+    Compute {
+        /// What was looked into.
+        what: String,
+        /// The panic.
+        #[source]
+        source: JobPanicked,
+    },
+}
+
+/// A saved file that can't be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedFile {
+    /// Its path below the source's folder.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Whose move it is: enough to choose an exit code by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorKind {
+    /// The settings are wrong.
+    Settings,
+    /// A permission, consent, credential or licence is missing.
+    NotAllowed,
+    /// The source failed.
+    Source,
+}
+
+impl ExtractError {
+    /// Whose move it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Setting { .. }
+            | Self::Budget { .. }
+            | Self::GroupNotFound { .. }
+            | Self::UsersFile(_)
+            | Self::UsersFileContent { .. }
+            | Self::FilesRefused(_) => ErrorKind::Settings,
+            Self::TokenRefused { .. }
+            | Self::TokenRejected { .. }
+            | Self::PaymentRequired { .. }
+            | Self::InteractionsForbidden { .. }
+            | Self::DirectoryForbidden { .. }
+            | Self::NoCopilotPlan { .. } => ErrorKind::NotAllowed,
+            Self::HttpClient(_)
+            | Self::TokenUnavailable { .. }
+            | Self::Directory { .. }
+            | Self::ThrottledTooLong { .. }
+            | Self::ForeignSlice { .. }
+            | Self::ListFiles { .. }
+            | Self::ReadFile { .. }
+            | Self::FileChanged { .. }
+            | Self::Compute { .. } => ErrorKind::Source,
+        }
+    }
+
+    /// The next thing to do, where there is one.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::TokenRefused { aadsts, .. } => token_hint(*aadsts),
+            Self::DirectoryForbidden { permission, .. } => return Some(grant(permission)),
+            Self::InteractionsForbidden { .. } => return Some(grant("AiEnterpriseInteraction.Read.All")),
+            Self::Budget { .. } => "raise `run.memory_limit`, or lower the number of requests in flight",
+            Self::TokenUnavailable { .. } => {
+                "check that this machine reaches the login service, proxy included"
+            }
+            Self::TokenRejected { .. } => {
+                "check that tenant_id, client_id and the cloud belong together, and that the app is not disabled"
+            }
+            Self::PaymentRequired { .. } => {
+                "set up the payment model of this API for the app, or license the tenant's users for Copilot"
+            }
+            Self::GroupNotFound { .. } => "give the group's object id, as the Entra admin center shows it",
+            Self::NoCopilotPlan { .. } => {
+                "check the tenant, or name the users: `users = { group = \"…\" }` or `users = { ids = [\"…\"] }`"
+            }
+            Self::ThrottledTooLong { .. } => "run again later, with a lower requests_per_second",
+            Self::UsersFileContent { .. } | Self::UsersFile(_) => {
+                "the users file is CSV with a header and a column `id` or `userPrincipalName`"
+            }
+            Self::FileChanged { .. } => "run again once nobody writes to the folder",
+            Self::FilesRefused(_) => {
+                "set user_id_from_path (such as \"{user_id}/*.json\") or user_id, or move these files elsewhere"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+fn grant(permission: &str) -> String {
+    format!(
+        "give the app the application permission {permission} of Microsoft Graph and let an admin consent to it \
+         (Entra admin center, App registrations, API permissions, Grant admin consent); it takes some minutes to \
+         take effect"
+    )
+}
+
+fn token_hint(aadsts: Option<u32>) -> &'static str {
+    match aadsts {
+        Some(7_000_215) => "the client secret is wrong: give the secret's value, not the secret's id",
+        Some(7_000_222) => "the client secret has expired: make a new one in the app registration",
+        Some(700_016) => {
+            "this tenant has no app with this client_id: check both, and that an admin consented"
+        }
+        Some(90_002 | 900_023) => "there is no such tenant in this cloud: check tenant_id and cloud",
+        Some(7_000_112 | 7_000_113) => "the app is disabled: enable its enterprise application",
+        Some(53_003) => "conditional access for workload identities blocks the app",
+        _ => "check tenant_id, client_id and the client secret",
+    }
+}
+
+fn describe_refusal(aadsts: Option<u32>, error: &str) -> String {
+    aadsts.map_or_else(|| error.to_owned(), |number| format!("AADSTS{number} ({error})"))
+}
+
+fn in_brackets(code: Option<&str>) -> String {
+    code.map(|code| format!(" ({code})")).unwrap_or_default()
+}
+
+/// Names enough of the files to find the others by.
+fn list_refused(files: &[RefusedFile]) -> String {
+    const NAMED_MAX: usize = 10;
+    let named = files.iter().take(NAMED_MAX).map(|file| format!("{:?}: {}", file.path, file.reason));
+    let mut text = named.collect::<Vec<_>>().join("; ");
+    if files.len() > NAMED_MAX {
+        text.push_str("; …");
+    }
+    text
+}

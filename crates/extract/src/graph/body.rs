@@ -1,0 +1,79 @@
+//! Receiving an answer: bounded in bytes and in time.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use promptlake_flow::{BytePermit, Clock};
+use tokio::time::timeout;
+
+use super::transport::{Request, Response, Transport, TransportError};
+use crate::PAGE_MEMORY_FACTOR;
+
+/// Graph begins most answers within seconds; behind a busy mailbox it may take a minute or more.
+const ANSWER_TIME_MAX: Duration = Duration::from_mins(2);
+
+/// What waiting for the rest of a body may come to. A line that drips must not hold its memory for hours; the time
+/// in which memory itself is waited for does not count.
+const BODY_TIME_MAX: Duration = Duration::from_mins(10);
+
+/// A reason stands in one cell of a table and in one line of a log.
+const REASON_CHARS_MAX: usize = 200;
+
+/// Why there is no whole body.
+#[derive(Debug)]
+pub(crate) enum BodyFault {
+    /// It was cut short or came too slowly.
+    Cut(TransportError),
+    /// It is longer than it may be.
+    TooLarge,
+}
+
+/// Waits for the head of an answer, for so long and no longer.
+pub(crate) async fn answer(transport: &dyn Transport, request: Request) -> Result<Response, TransportError> {
+    timeout(ANSWER_TIME_MAX, transport.send(request)).await.unwrap_or(Err(TransportError::TimedOut))
+}
+
+/// Receives a body of up to `bytes_max`. With a permit, it spans [`PAGE_MEMORY_FACTOR`] times the bytes before they
+/// are kept.
+pub(crate) async fn receive(
+    response: Response,
+    bytes_max: usize,
+    clock: &Clock,
+    mut permit: Option<&mut BytePermit>,
+) -> Result<Bytes, BodyFault> {
+    let mut stream = response.body;
+    let mut body = BytesMut::new();
+    let mut time_left = BODY_TIME_MAX;
+    loop {
+        let asked_at = clock.elapsed();
+        let next = timeout(time_left, stream.next()).await;
+        let chunk = match next {
+            Err(_) => return Err(BodyFault::Cut(TransportError::TimedOut)),
+            Ok(Some(chunk)) => chunk.map_err(BodyFault::Cut)?,
+            Ok(None) => return Ok(body.freeze()),
+        };
+        time_left = time_left.saturating_sub(clock.elapsed().saturating_sub(asked_at));
+        let length = body.len().saturating_add(chunk.len());
+        if length > bytes_max {
+            return Err(BodyFault::TooLarge);
+        }
+        if let Some(permit) = permit.as_deref_mut() {
+            permit.grow_to(length.saturating_mul(PAGE_MEMORY_FACTOR)).await;
+        }
+        body.extend_from_slice(&chunk);
+    }
+}
+
+/// An error and what caused it, on one short line.
+pub(crate) fn describe(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(REASON_CHARS_MAX).collect()
+}

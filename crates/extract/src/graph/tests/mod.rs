@@ -1,0 +1,7 @@
+//! The client against scripted answers.
+
+mod discovery;
+mod paging;
+mod throttling;
+mod tokens;
+mod users;
