@@ -1,0 +1,111 @@
+//! Looks up the keys of one user in published files: only the row groups that can hold him, only the key columns.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use object_store::path::Path;
+use parquet::DecodeResult;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::push_decoder::ParquetPushDecoderBuilder;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{
+    PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder, RowGroupMetaData,
+};
+use promptlake_flow::ComputePool;
+use promptlake_model::{Owner, RecordId, Table};
+
+use crate::error::LoadError;
+use crate::record::FileEntry;
+use crate::store::Store;
+
+/// What is read of a file's end first: the footer of most files at once.
+const TAIL_BYTES: u64 = 64 * 1024;
+
+/// Rows decoded at once: small next to a row group.
+const DECODE_ROWS: usize = 4096;
+
+/// The keys of `owner` in a published file of `interactions` or `rejects`.
+pub(crate) async fn keys_in(
+    store: &Store,
+    pool: &ComputePool,
+    file: &FileEntry,
+    owner: Owner,
+) -> Result<Vec<RecordId>, LoadError> {
+    let table = file.table;
+    let failed = move |source| LoadError::Parquet { table, source };
+    let path = Path::parse(&file.path).map_err(|error| failed(ParquetError::External(Box::new(error))))?;
+    let metadata = Arc::new(read_footer(store, &path, file).await?);
+    let user = owner.user.to_string();
+    let row_groups: Vec<usize> =
+        (0..metadata.num_row_groups()).filter(|index| may_hold(metadata.row_group(*index), &user)).collect();
+    let builder = ParquetPushDecoderBuilder::try_new_decoder(metadata).map_err(failed)?;
+    let columns = ["tenant_id", "user_id", key_column(table)];
+    let projection = ProjectionMask::columns(builder.parquet_schema(), columns);
+    let decoder =
+        builder.with_projection(projection).with_row_groups(row_groups).with_batch_size(DECODE_ROWS);
+    let mut decoder = decoder.build().map_err(failed)?;
+    let mut keys = Vec::new();
+    loop {
+        let decoded = pool.run(move || {
+            let result = decoder.try_decode();
+            (decoder, result)
+        });
+        let (returned, result) = decoded.await?;
+        decoder = returned;
+        match result.map_err(failed)? {
+            DecodeResult::NeedsData(ranges) => {
+                let blocks = store.get_ranges(&path, &ranges).await?;
+                decoder.push_ranges(ranges, blocks).map_err(failed)?;
+            }
+            DecodeResult::Data(rows) => keys.extend(keys_of(&rows, owner, table)),
+            DecodeResult::Finished => return Ok(keys),
+        }
+    }
+}
+
+async fn read_footer(store: &Store, path: &Path, file: &FileEntry) -> Result<ParquetMetaData, LoadError> {
+    let failed = |source| LoadError::Parquet { table: file.table, source };
+    let mut decoder = ParquetMetaDataPushDecoder::try_new(file.bytes)
+        .map_err(failed)?
+        .with_page_index_policy(PageIndexPolicy::Skip);
+    let tail = file.bytes.saturating_sub(TAIL_BYTES)..file.bytes;
+    let mut wanted: Vec<Range<u64>> = Vec::from([tail]);
+    loop {
+        let blocks = store.get_ranges(path, &wanted).await?;
+        decoder.push_ranges(wanted, blocks).map_err(failed)?;
+        match decoder.try_decode().map_err(failed)? {
+            DecodeResult::NeedsData(ranges) => wanted = ranges,
+            DecodeResult::Data(metadata) => return Ok(metadata),
+            DecodeResult::Finished => {
+                return Err(failed(ParquetError::General(format!("no footer in {path}"))));
+            }
+        }
+    }
+}
+
+/// Rows are sorted by tenant and user, so few row groups can hold a user. Without statistics each of them can.
+fn may_hold(row_group: &RowGroupMetaData, user: &str) -> bool {
+    let column = row_group.columns().iter().find(|column| column.column_path().string() == "user_id");
+    let Some(statistics) = column.and_then(|column| column.statistics()) else { return true };
+    let (Some(min), Some(max)) = (statistics.min_bytes_opt(), statistics.max_bytes_opt()) else {
+        return true;
+    };
+    min <= user.as_bytes() && user.as_bytes() <= max
+}
+
+const fn key_column(table: Table) -> &'static str {
+    match table {
+        Table::Rejects => "reject_id",
+        _ => "record_id",
+    }
+}
+
+fn keys_of(rows: &RecordBatch, owner: Owner, table: Table) -> Vec<RecordId> {
+    let column = |name| rows.column_by_name(name).map(AsArray::as_string::<i32>);
+    let columns = (column("tenant_id"), column("user_id"), column(key_column(table)));
+    let (Some(tenants), Some(users), Some(keys)) = columns else { return Vec::new() };
+    let (tenant, user) = (owner.tenant.to_string(), owner.user.to_string());
+    let own = (0..rows.num_rows()).filter(|row| users.value(*row) == user && tenants.value(*row) == tenant);
+    own.filter_map(|row| RecordId::parse(keys.value(row))).collect()
+}

@@ -1,0 +1,200 @@
+//! One run's hold on a lake: its ledger, its staged objects, and how rows become either.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use object_store::path::Path;
+use promptlake_flow::{Clock, ComputePool, Observer};
+use promptlake_model::{RunId, Table, Timestamp};
+
+use crate::encode::FileCompression;
+use crate::error::LoadError;
+use crate::heartbeat::Pulse;
+use crate::layout;
+use crate::ledger::Ledger;
+use crate::merge::{DayRows, Merger, SortedRun, Step};
+use crate::record::{Deed, SegmentEntry};
+use crate::segment::{SegmentDecoder, SegmentEncoder};
+use crate::sorted::SortedRows;
+use crate::store::Store;
+
+/// What a lake is written with.
+#[derive(Debug, Clone)]
+pub struct LakeSettings {
+    /// The tables that this run writes.
+    pub tables: Vec<Table>,
+    /// Rows held in memory before they become a segment, in bytes.
+    pub gather_bytes: usize,
+    /// What a merge may hold, in bytes.
+    pub merge_bytes: usize,
+    /// What the keys of known rows may take, in bytes.
+    pub known_bytes: usize,
+    /// Where a file ends and the next begins, in bytes.
+    pub target_file_bytes: usize,
+    /// How files are compressed.
+    pub compression: FileCompression,
+    /// The longest that rows wait for their commit.
+    pub commit_every: Duration,
+    /// The longest that committed rows wait to be seen.
+    pub publish_every: Duration,
+    /// How often the heartbeat is renewed.
+    pub heartbeat_every: Duration,
+    /// When the heartbeat of another counts as that of a dead run.
+    pub stale_after: Duration,
+}
+
+/// The run that writes.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// When it started.
+    pub started_at: Timestamp,
+}
+
+/// What a run works with.
+#[derive(Clone)]
+pub struct Means {
+    /// The lake's store.
+    pub store: Store,
+    /// Threads for CPU work.
+    pub pool: ComputePool,
+    /// The time.
+    pub clock: Clock,
+    /// Who watches.
+    pub observer: Arc<dyn Observer>,
+}
+
+pub(crate) struct Lake {
+    pub(crate) means: Means,
+    pub(crate) settings: LakeSettings,
+    pub(crate) run: Run,
+    pub(crate) ledger: Ledger,
+    pulse: Pulse,
+    /// Objects staged so far: each gets its own number.
+    staged: u32,
+    /// Publishes carried out that no record says so of.
+    pub(crate) carried_out: Vec<u64>,
+}
+
+impl Lake {
+    pub(crate) const fn new(
+        means: Means,
+        settings: LakeSettings,
+        run: Run,
+        ledger: Ledger,
+        pulse: Pulse,
+    ) -> Self {
+        Self { means, settings, run, ledger, pulse, staged: 0, carried_out: Vec::new() }
+    }
+
+    pub(crate) const fn next_number(&mut self) -> u32 {
+        self.staged += 1;
+        self.staged
+    }
+
+    /// Makes a record, which also says what was carried out before it. A run whose heartbeat was lost makes none.
+    pub(crate) async fn append(&mut self, deed: Deed) -> Result<u64, LoadError> {
+        self.pulse.check()?;
+        let carried_out = std::mem::take(&mut self.carried_out);
+        Ok(self.ledger.append(Deed { carried_out, ..deed }).await?)
+    }
+
+    /// Sorts rows and stages them as a segment.
+    pub(crate) async fn write_segment(
+        &mut self,
+        table: Table,
+        batches: Vec<RecordBatch>,
+    ) -> Result<SegmentEntry, LoadError> {
+        let failed = move |source| LoadError::Sort { table, source };
+        let sorted = self.means.pool.run(move || SortedRows::sort(table, batches)).await?.map_err(failed)?;
+        let merger = Merger::new(table, vec![SortedRun::Memory(sorted)]).map_err(failed)?;
+        self.stage_segment(table, merger).await
+    }
+
+    /// Writes sorted rows as a segment, and looks up that it is there.
+    pub(crate) async fn stage_segment(
+        &mut self,
+        table: Table,
+        mut merger: Merger,
+    ) -> Result<SegmentEntry, LoadError> {
+        let failed = move |source| LoadError::Sort { table, source };
+        let number = self.next_number();
+        let path = layout::segment(&self.run.id, number);
+        let mut upload = self.means.store.writer(path.clone());
+        let mut encoder = SegmentEncoder::new(table).map_err(failed)?;
+        while let Some(given) = self.next_rows(table, &mut merger).await? {
+            let encoded = self.means.pool.run(move || {
+                let bytes = encoder.write(&given.rows)?;
+                Ok::<_, ArrowError>((encoder, bytes))
+            });
+            let (returned, bytes) = encoded.await?.map_err(failed)?;
+            encoder = returned;
+            upload.write(bytes).await?;
+        }
+        let (last, entry) = encoder.finish(path.to_string(), table).map_err(failed)?;
+        upload.write(last).await?;
+        upload.finish().await?;
+        self.look_up(&path, entry.bytes).await?;
+        Ok(entry)
+    }
+
+    /// The next rows of a merge: computes on the pool, fetches what it lacks here.
+    pub(crate) async fn next_rows(
+        &self,
+        table: Table,
+        merger: &mut Merger,
+    ) -> Result<Option<DayRows>, LoadError> {
+        let failed = move |source| LoadError::Merge { table, source };
+        let nothing = || Merger::new(table, Vec::new()).map_err(|source| failed(source.into()));
+        loop {
+            let mut working = std::mem::replace(merger, nothing()?);
+            let stepped = self.means.pool.run(move || {
+                let step = working.step();
+                (working, step)
+            });
+            let (returned, step) = stepped.await?;
+            *merger = returned;
+            match step.map_err(failed)? {
+                Step::Rows(rows) => return Ok(Some(rows)),
+                Step::Done => return Ok(None),
+                Step::Needs(runs) => self.fetch_blocks(merger, runs).await?,
+            }
+        }
+    }
+
+    async fn fetch_blocks(&self, merger: &mut Merger, runs: Vec<usize>) -> Result<(), LoadError> {
+        for run in runs {
+            let Some((path, range)) = merger.missing_block(run) else { continue };
+            let block = self.means.store.get_range(&known_path(&path), range).await?;
+            merger.feed(run, block);
+        }
+        Ok(())
+    }
+
+    /// Whether a staged object lies there with every byte: a store may have answered and still not have it.
+    pub(crate) async fn look_up(&self, path: &Path, expected: u64) -> Result<(), LoadError> {
+        let found = self.means.store.head(path).await?.map(|object| object.size);
+        if found == Some(expected) {
+            return Ok(());
+        }
+        Err(LoadError::Staged { path: path.to_string(), expected, found })
+    }
+}
+
+impl std::fmt::Debug for Means {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Means").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn segment_run(entry: &SegmentEntry) -> SortedRun {
+    SortedRun::Segment(Box::new(SegmentDecoder::new(entry.clone())))
+}
+
+/// A path out of a ledger record.
+pub(crate) fn known_path(path: &str) -> Path {
+    Path::parse(path).unwrap_or_else(|_| Path::from(path))
+}

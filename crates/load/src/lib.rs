@@ -1,0 +1,44 @@
+//! Rows of pages to published Parquet files, exactly once, for readers who only glob.
+//!
+//! ```text
+//! gate ─▶ gather ─▶ segment ─▶ commit ─▶ merge ─▶ publish
+//! ```
+//!
+//! Segments and one ledger record, made by a conditional put, make rows and watermark durable together. A merge and a
+//! second record make them visible by renames. A run that starts finishes what the ledger says and deletes what
+//! nobody named. A crash at any instant leaves each record exactly once after the next run.
+
+mod book_rows;
+mod books;
+mod encode;
+mod error;
+mod gate;
+mod gather;
+mod heartbeat;
+mod intervals;
+mod keys;
+mod lake;
+mod layout;
+mod ledger;
+mod loader;
+mod merge;
+mod progress;
+mod publish;
+mod record;
+mod recover;
+mod rows;
+mod segment;
+mod sorted;
+mod store;
+
+pub use books::{Books, Wanted, WantedStart};
+pub use encode::FileCompression;
+pub use error::LoadError;
+pub use heartbeat::HeartbeatError;
+pub use lake::{LakeSettings, Means, Run};
+pub use ledger::LedgerError;
+pub use loader::{Loaded, Loader, Loading};
+pub use merge::MergeError;
+pub use record::RecordError;
+pub use segment::SegmentError;
+pub use store::{Store, StoreError};

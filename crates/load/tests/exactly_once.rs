@@ -1,0 +1,195 @@
+//! Runs that die at every change they make to the store, runs that meet what is there already, lakes that are not
+//! what they should be: each record once, or a refusal.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::store::Dying;
+use common::{Plan, expected, row_count, run, seen};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use promptlake_load::{LoadError, Loaded, Store};
+use promptlake_model::{Table, Timestamp, Window};
+
+const USERS: std::ops::Range<u128> = 1..7;
+
+fn memory() -> (Arc<InMemory>, Store) {
+    let objects = Arc::new(InMemory::new());
+    (Arc::clone(&objects), Store::new(objects))
+}
+
+async fn assert_whole(objects: &dyn ObjectStore, users: impl Iterator<Item = u128> + Clone) {
+    for table in [Table::Interactions, Table::Links] {
+        assert_eq!(seen(objects, table).await, expected(users.clone(), table), "{table}");
+    }
+}
+
+/// No double and nothing that no run read, at any moment.
+async fn assert_no_double(objects: &dyn ObjectStore) {
+    for table in [Table::Interactions, Table::Links] {
+        let expected = expected(USERS, table);
+        for (id, times) in seen(objects, table).await {
+            assert_eq!(Some(&times), expected.get(&id), "{table} {id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_run_publishes_every_row_once_and_leaves_nothing_behind() {
+    let (objects, store) = memory();
+    assert_eq!(run(store, &Plan::new(1, USERS)).await.unwrap(), Loaded::Published);
+    assert_whole(&*objects, USERS).await;
+    assert_eq!(row_count(&*objects, Table::Users).await, USERS.count());
+    assert_eq!(row_count(&*objects, Table::Coverage).await, USERS.count());
+    let listed = objects.list_with_delimiter(Some(&Path::from("_promptlake"))).await.unwrap();
+    let below: Vec<&str> = listed.common_prefixes.iter().map(AsRef::as_ref).collect();
+    assert_eq!(below, ["_promptlake/ledger"]);
+}
+
+#[tokio::test]
+async fn what_fits_in_memory_is_committed_and_published_by_one_record() {
+    let (objects, store) = memory();
+    run(store, &Plan::new(1, USERS)).await.unwrap();
+    let first = objects.get(&Path::from("_promptlake/ledger/00000000000000000001.json")).await.unwrap();
+    let first: serde_json::Value = serde_json::from_slice(&first.bytes().await.unwrap()).unwrap();
+    assert_eq!(first["deed"]["commit"]["segments"], serde_json::json!([]));
+    assert!(first["deed"]["publish"]["files"].as_array().is_some_and(|files| !files.is_empty()));
+}
+
+#[tokio::test]
+async fn read_again_known_rows_are_dropped_and_only_the_books_grow() {
+    let (objects, store) = memory();
+    run(store.clone(), &Plan::new(1, USERS)).await.unwrap();
+    // A second run that reads everything again, in small segments, and looks keys up in published files.
+    let again = Plan { gather_bytes: 1, ..Plan::new(2, USERS) };
+    run(store, &again).await.unwrap();
+    assert_whole(&*objects, USERS).await;
+    assert_eq!(row_count(&*objects, Table::Users).await, 2 * USERS.count());
+    assert_eq!(row_count(&*objects, Table::Coverage).await, 2 * USERS.count());
+}
+
+#[tokio::test]
+async fn doubles_within_a_run_are_dropped_across_commits_and_when_keys_outgrow_their_memory() {
+    for known_bytes in [1, 1 << 20] {
+        let (objects, store) = memory();
+        let twice = USERS.flat_map(|user| [user, user]).chain(USERS);
+        let plan = Plan { gather_bytes: 1, known_bytes, ..Plan::new(1, twice) };
+        // Users who come again in one run are known as long as their rows are not published, or can be looked up.
+        let plan = Plan { publish_after: Duration::ZERO, ..plan };
+        run(store, &plan).await.unwrap();
+        assert_whole(&*objects, USERS).await;
+    }
+}
+
+/// A run dies at its n-th change to the store, the next at a later one of its own, the third goes through; for every
+/// n until a run no longer dies.
+async fn die_everywhere(plan: Plan, changes_of_second: usize) {
+    let users = || plan.users.iter().copied();
+    for changes in 0.. {
+        let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let dying = Dying::after(changes, Arc::clone(&objects));
+        let first = run(Store::new(Arc::new(dying.clone())), &plan).await;
+        assert_no_double(&*objects).await;
+        let second = Dying::after(changes_of_second, Arc::clone(&objects));
+        let again = Plan { run: 2, ..plan.clone() };
+        // Whether it dies or not: what readers see is true.
+        drop(run(Store::new(Arc::new(second)), &again).await);
+        assert_no_double(&*objects).await;
+        let last = Plan { run: 3, ..plan.clone() };
+        assert_eq!(run(Store::new(Arc::clone(&objects)), &last).await.unwrap(), Loaded::Published);
+        assert_whole(&*objects, users()).await;
+        let left: Vec<_> =
+            objects.list_with_delimiter(Some(&Path::from("_promptlake"))).await.unwrap().common_prefixes;
+        assert_eq!(left, [Path::from("_promptlake/ledger")], "after {changes} changes");
+        if first.is_ok() && !dying.is_dead() {
+            assert!(changes > 10, "a run changes the store more often than that");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_dies_at_any_change_loses_and_doubles_nothing_with_segments() {
+    for changes_of_second in [3, 8, 17] {
+        die_everywhere(Plan { gather_bytes: 60_000, ..Plan::new(1, USERS) }, changes_of_second).await;
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_dies_at_any_change_loses_and_doubles_nothing_when_it_publishes_directly() {
+    for changes_of_second in [2, 5, 11] {
+        die_everywhere(Plan::new(1, USERS), changes_of_second).await;
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_dies_at_any_change_loses_and_doubles_nothing_when_it_publishes_on_the_way() {
+    // Every item that comes is committed and published by itself.
+    let plan = Plan { gather_bytes: 60_000, publish_after: Duration::ZERO, ..Plan::new(1, 1..3) };
+    die_everywhere(plan, 20).await;
+}
+
+#[tokio::test]
+async fn a_second_run_is_refused_while_another_may_live() {
+    let (_, store) = memory();
+    let first = common::open(store.clone(), &Plan::new(1, USERS)).await.unwrap();
+    let mut other = Plan::new(2, USERS);
+    other.publish_after = Duration::from_hours(1);
+    let refused = common::open_with_stale_after(store, &other, Duration::from_mins(10)).await.unwrap_err();
+    assert!(matches!(refused, LoadError::OtherRun { .. }), "{refused}");
+    drop(first);
+}
+
+#[tokio::test]
+async fn a_gap_a_broken_record_and_a_newer_one_stop_the_start_and_are_named() {
+    let record = |number: u32| Path::from(format!("_promptlake/ledger/{number:020}.json"));
+    for (name, change) in [
+        ("gap", None),
+        ("cut short", Some("{\"ledger_version\":1,")),
+        ("newer", Some("{\"ledger_version\":99}")),
+    ] {
+        let (objects, store) = memory();
+        run(store.clone(), &Plan::new(1, USERS)).await.unwrap();
+        match change {
+            None => objects.delete(&record(1)).await.unwrap(),
+            Some(body) => {
+                drop(objects.put(&record(1), PutPayload::from_static(body.as_bytes())).await.unwrap())
+            }
+        }
+        let refused = run(store, &Plan::new(2, USERS)).await.unwrap_err();
+        let LoadError::Ledger(error) = refused else { panic!("{name}: {refused}") };
+        assert!(error.to_string().contains(record(1).as_ref()), "{name}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn coverage_in_the_future_is_an_error() {
+    let (_, store) = memory();
+    run(store.clone(), &Plan::new(1, USERS)).await.unwrap();
+    let loader = common::open(store, &Plan::new(2, USERS)).await.unwrap();
+    let end = Timestamp::from_micros(common::START_MICROS + 20 * common::DAY_MICROS);
+    assert!(loader.check_coverage(end).is_ok());
+    let early = end.saturating_add_micros(-1);
+    assert!(matches!(loader.check_coverage(early), Err(LoadError::FutureCoverage { .. })));
+}
+
+#[tokio::test]
+async fn a_slice_cut_off_keeps_its_rows_and_covers_nothing() {
+    let (objects, store) = memory();
+    common::run_cut_off(store.clone(), &Plan::new(1, 1..2)).await.unwrap();
+    assert_eq!(seen(&*objects, Table::Interactions).await.len(), 7);
+    assert_eq!(row_count(&*objects, Table::Coverage).await, 0);
+    let loader = common::open(store.clone(), &Plan::new(2, 1..2)).await.unwrap();
+    let end = Timestamp::from_micros(common::START_MICROS + 20 * common::DAY_MICROS);
+    let start = Timestamp::from_micros(common::START_MICROS);
+    let wanted =
+        promptlake_load::Wanted { start: promptlake_load::WantedStart::At(start), end, lookback_micros: 0 };
+    let windows = loader.books().windows_to_ask(&common::owner(1), wanted);
+    assert_eq!(windows, [Window::new(start, end).unwrap()]);
+    drop(loader);
+    run(store, &Plan::new(3, 1..2)).await.unwrap();
+    assert_eq!(seen(&*objects, Table::Interactions).await, expected(1..2, Table::Interactions));
+}
