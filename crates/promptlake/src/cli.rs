@@ -1,0 +1,67 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::Override;
+
+/// What every command ends with, as `--help` and the README say it.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    a defect of promptlake
+  2    bad settings or arguments
+  3    done, but some users or files could not be read to the end; they are asked again next time
+  4    not allowed: a wrong secret, a missing permission or consent, no licence
+  5    the source failed
+  6    the destination failed
+  130  interrupted; what was read is committed, and the next run goes on from there";
+
+/// Every Microsoft 365 Copilot prompt and response of a tenant, as partitioned Parquet.
+#[derive(Debug, Parser)]
+#[command(name = "promptlake", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Bring what is new into the lake.
+    Run(RunArguments),
+    /// Serve a made-up tenant that behaves like Microsoft Graph, on this machine alone.
+    Emulate(EmulateArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct RunArguments {
+    /// The pipeline file.
+    pub(crate) file: PathBuf,
+    /// Set any value of the file, such as `--set destination.url=./lake`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<Override>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EmulateArguments {
+    /// The port to listen on; 0 picks a free one.
+    #[arg(long, default_value_t = 8365)]
+    pub(crate) port: u16,
+    /// Where all chance comes from: the same seed is the same tenant.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Users of the tenant.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) users: u32,
+    /// Interactions over all users.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) interactions: u64,
+    /// Requests a second before it answers 429; 0 for no limit.
+    #[arg(long, default_value_t = 30)]
+    pub(crate) requests_per_second: u32,
+    /// Print how many rows each table must have, as JSON, and end.
+    #[arg(long)]
+    pub(crate) totals: bool,
+}

@@ -1,0 +1,60 @@
+//! `promptlake emulate`: the emulator in a process of its own.
+
+use graph_emulator::{Emulator, ServerOptions, Tenant, TenantSpec};
+use serde_json::json;
+
+use crate::cli::EmulateArguments;
+use crate::failure::{Failure, Outcome};
+use crate::stopping;
+
+const HINT: &str = "see `promptlake emulate --help` for what can be given";
+
+/// Serves a tenant until a signal; or says its totals.
+pub(crate) async fn emulate(arguments: EmulateArguments) -> Result<Outcome, Failure> {
+    let spec = TenantSpec::default()
+        .with_seed(arguments.seed)
+        .with_users(arguments.users)
+        .with_interactions(arguments.interactions);
+    if arguments.totals {
+        let tenant =
+            Tenant::new(spec).map_err(|error| Failure::setting(&error, "make up the tenant", HINT))?;
+        let totals = tenant.totals();
+        let by_table = json!({
+            "interactions": totals.interactions,
+            "attachments": totals.attachments,
+            "links": totals.links,
+            "contexts": totals.contexts,
+            "mentions": totals.mentions,
+            "raw": totals.raw,
+            "users": totals.users,
+            "coverage": totals.coverage,
+        });
+        println!("{by_table:#}");
+        return Ok(Outcome::Done);
+    }
+    let limit = (arguments.requests_per_second > 0).then_some(arguments.requests_per_second);
+    let options =
+        ServerOptions { port: arguments.port, requests_per_second: limit, ..ServerOptions::default() };
+    let stop = stopping::on_signals()?;
+    let emulator = Emulator::start(spec, options)
+        .await
+        .map_err(|error| Failure::setting(&error, "start the emulator", HINT))?;
+    print_source(&emulator);
+    stop.cancelled().await;
+    emulator.shutdown().await;
+    Ok(Outcome::Done)
+}
+
+/// The `[source]` that reads this tenant, ready to be pasted.
+fn print_source(emulator: &Emulator) {
+    eprintln!("serving a tenant of {} users; stop with Ctrl-C", emulator.tenant().spec().users);
+    println!("[source]");
+    println!("cloud = \"custom\"");
+    println!("graph_url = \"{}\"", emulator.graph_url());
+    println!("login_url = \"{}\"", emulator.login_url());
+    println!("tenant_id = \"{}\"", emulator.tenant_id());
+    println!("client_id = \"{}\"", emulator.client_id());
+    println!("credential = {{ kind = \"client_secret\", env = \"PROMPTLAKE_CLIENT_SECRET\" }}");
+    println!("start = \"2025-01-01\"");
+    println!("# PROMPTLAKE_CLIENT_SECRET={}", emulator.client_secret());
+}

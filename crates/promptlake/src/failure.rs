@@ -1,0 +1,119 @@
+//! How a command ends: its exit code, and what it says when it fails.
+
+use std::error::Error;
+use std::fmt;
+use std::process::ExitCode;
+
+use promptlake_extract::{ErrorKind, ExtractError};
+use promptlake_load::LoadError;
+
+use crate::settings::SettingsError;
+
+/// A command that went through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Everything is done.
+    Done,
+    /// Everything that could be is done; some users or files could not be read to the end.
+    DoneWithFailures,
+    /// Stopped by a signal.
+    Interrupted,
+}
+
+/// Whose move it is when a command fails. The numbers are documented and never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blame {
+    Internal = 1,
+    Settings = 2,
+    NotAllowed = 4,
+    Source = 5,
+    Destination = 6,
+}
+
+/// A command that failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    blame: Blame,
+    /// What failed, and each cause below it.
+    chain: Vec<String>,
+    hint: Option<String>,
+}
+
+impl Outcome {
+    pub(crate) fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Done => ExitCode::SUCCESS,
+            Self::DoneWithFailures => ExitCode::from(3),
+            // As a shell has it for a process that ended by SIGINT.
+            Self::Interrupted => ExitCode::from(130),
+        }
+    }
+}
+
+impl Failure {
+    fn new(blame: Blame, error: &dyn Error, hint: Option<String>) -> Self {
+        let mut chain = Vec::new();
+        let mut next = Some(error);
+        while let Some(error) = next {
+            chain.push(error.to_string());
+            next = error.source();
+        }
+        Self { blame, chain, hint }
+    }
+
+    pub(crate) fn internal(error: &dyn Error, what: &str) -> Self {
+        Self::new(Blame::Internal, error, None).while_doing(what)
+    }
+
+    /// A setting that names something which is not there, or can't be read.
+    pub(crate) fn setting(error: &dyn Error, what: &str, hint: &str) -> Self {
+        Self::new(Blame::Settings, error, Some(hint.to_owned())).while_doing(what)
+    }
+
+    fn while_doing(mut self, what: &str) -> Self {
+        self.chain.insert(0, what.to_owned());
+        self
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.blame as u8)
+    }
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        let hint = error.hint().to_owned();
+        Self::new(Blame::Settings, &error, Some(hint))
+    }
+}
+
+impl From<ExtractError> for Failure {
+    fn from(error: ExtractError) -> Self {
+        let blame = match error.kind() {
+            ErrorKind::Settings => Blame::Settings,
+            ErrorKind::NotAllowed => Blame::NotAllowed,
+            ErrorKind::Source => Blame::Source,
+        };
+        Self::new(blame, &error, error.hint())
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        Self::new(Blame::Destination, &error, Some(error.hint()))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut chain = self.chain.iter();
+        write!(f, "error: failed to {}", chain.next().map_or("go on", String::as_str))?;
+        for cause in chain {
+            write!(f, "\n  caused by: {cause}")?;
+        }
+        match &self.hint {
+            Some(hint) => write!(f, "\n\nhint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}

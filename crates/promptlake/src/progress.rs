@@ -1,0 +1,132 @@
+//! What a run shows while it goes on: a calm display on a terminal, a line now and then elsewhere.
+
+use std::fmt;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use promptlake_flow::{Clock, RequestKind};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::tally::{Counts, Tally};
+
+/// Five times a second looks alive and costs nothing.
+const TERMINAL_EVERY: Duration = Duration::from_millis(200);
+
+/// A log wants to be short: a line for each ten seconds is six a minute.
+const LINES_EVERY: Duration = Duration::from_secs(10);
+
+/// The rate shown is that of the last seconds, not of the whole run.
+const RATE_OVER: Duration = Duration::from_secs(5);
+
+/// Shows progress until it is finished.
+pub(crate) struct Progress {
+    task: JoinHandle<()>,
+    end: CancellationToken,
+}
+
+impl Progress {
+    pub(crate) fn start(tally: Arc<Tally>, clock: Clock) -> Self {
+        let end = CancellationToken::new();
+        let ended = end.clone();
+        let terminal = std::io::stderr().is_terminal();
+        let task = tokio::spawn(async move {
+            let every = if terminal { TERMINAL_EVERY } else { LINES_EVERY };
+            let bar = terminal.then(terminal_bar);
+            let mut rate = Rate::default();
+            while !wait(&ended, every).await {
+                let counts = tally.counts();
+                let now = Now { rate: rate.at(clock.elapsed(), &counts), counts };
+                match &bar {
+                    Some(bar) => now.draw(bar),
+                    None => eprintln!("{:>6.0} s  {now}", clock.elapsed().as_secs_f64()),
+                }
+            }
+            bar.inspect(ProgressBar::finish_and_clear);
+        });
+        Self { task, end }
+    }
+
+    /// Clears the display.
+    pub(crate) async fn finish(self) {
+        self.end.cancel();
+        if let Err(error) = self.task.await {
+            tracing::warn!(%error, "the progress display ended early");
+        }
+    }
+}
+
+/// Whether the end came before the time was over.
+async fn wait(end: &CancellationToken, time: Duration) -> bool {
+    tokio::select! {
+        () = end.cancelled() => true,
+        () = tokio::time::sleep(time) => false,
+    }
+}
+
+fn terminal_bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {bar:30} {pos}/{len} users  {elapsed}\n  {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style)
+}
+
+/// Requests a second over the last [`RATE_OVER`].
+#[derive(Default)]
+struct Rate {
+    seen: std::collections::VecDeque<(Duration, u64)>,
+}
+
+impl Rate {
+    fn at(&mut self, elapsed: Duration, counts: &Counts) -> f64 {
+        let requests = counts.requests_of(RequestKind::Interactions);
+        self.seen.push_back((elapsed, requests));
+        // The oldest that is kept is just beyond the span, so that there are always two to compare.
+        while self.seen.get(1).is_some_and(|(at, _)| elapsed.saturating_sub(*at) >= RATE_OVER) {
+            self.seen.pop_front();
+        }
+        let (since, before) = self.seen.front().copied().unwrap_or_default();
+        let seconds = elapsed.saturating_sub(since).as_secs_f64();
+        let count = u32::try_from(requests - before).unwrap_or(u32::MAX);
+        if seconds > 0.0 { f64::from(count) / seconds } else { 0.0 }
+    }
+}
+
+/// A moment of a run.
+struct Now {
+    counts: Counts,
+    rate: f64,
+}
+
+impl Now {
+    fn draw(&self, bar: &ProgressBar) {
+        bar.set_length(self.counts.users_found);
+        bar.set_position(self.counts.settled());
+        bar.set_message(self.details());
+        bar.tick();
+    }
+
+    fn details(&self) -> String {
+        let counts = &self.counts;
+        let mut details = vec![
+            format!("{:.1} requests/s", self.rate),
+            format!("{} records", HumanCount(counts.new_records)),
+            format!("{} read", HumanBytes(counts.body_bytes)),
+            format!("{} committed", HumanCount(counts.committed_records)),
+        ];
+        if counts.throttled > Duration::ZERO {
+            details.push(format!("throttled {:.0} s", counts.throttled.as_secs_f64()));
+        }
+        if counts.merged_rows > 0 {
+            details.push(format!("{} rows merged", HumanCount(counts.merged_rows)));
+        }
+        details.join("  ")
+    }
+}
+
+impl fmt::Display for Now {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} users  {}", self.counts.settled(), self.counts.users_found, self.details())
+    }
+}

@@ -1,0 +1,245 @@
+//! `promptlake run`: settings to a source and a lake, the flow between them, and what there is to say about it.
+
+use std::sync::Arc;
+
+use promptlake_extract::{RunContext, Unresolved, UserPlan, UserRef};
+use promptlake_flow::{ByteBudget, Clock, ComputePool};
+use promptlake_load::{Books, FileCompression, LakeSettings, Loader, Means, Run, Store, Wanted, WantedStart};
+use promptlake_model::{Owner, RunId, Slice, SliceId, SliceScope, TenantId, Timestamp, UserProfile};
+use promptlake_transform::{TransformSettings, Transformer};
+use rand::rngs::{StdRng, SysRng};
+use rand::{RngExt, SeedableRng};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::RunArguments;
+use crate::failure::{Failure, Outcome};
+use crate::memory::Shares;
+use crate::progress::Progress;
+use crate::settings::{self, Compression, GraphSource, Pipeline, Source, Start};
+use crate::source::{self, Tenant};
+use crate::stopping;
+use crate::summary::Summary;
+use crate::tally::Tally;
+use crate::topology::{self, Ended};
+
+/// How far the local clock may be off before it is said: windows end by the earlier of the two clocks.
+const CLOCK_SKEW_MICROS_MAX: i64 = 5 * 60 * 1_000_000;
+
+/// Files are one slice each, read one after the other.
+const FILE_READERS: usize = 1;
+
+/// What every part of a run shares.
+struct Context {
+    pipeline: Pipeline,
+    run: Run,
+    clock: Clock,
+    pool: ComputePool,
+    tally: Arc<Tally>,
+    shares: Shares,
+    chance_seed: u64,
+    stop: CancellationToken,
+}
+
+/// Runs a pipeline file to its end, and says on standard error how it went.
+pub(crate) async fn run(arguments: RunArguments) -> Result<Outcome, Failure> {
+    let context = Context::new(&arguments)?;
+    let progress = Progress::start(Arc::clone(&context.tally), context.clock);
+    let ran = match &context.pipeline.source {
+        Source::Graph(source) => Box::pin(run_graph(&context, source)).await,
+        Source::Files(source) => Box::pin(run_files(&context, source)).await,
+    };
+    progress.finish().await;
+    let Ran { ended, unresolved } = ran?;
+    let summary = Summary {
+        counts: context.tally.counts(),
+        took: context.clock.elapsed(),
+        lake: context.pipeline.destination.root.clone(),
+        file: arguments.file,
+        unresolved,
+    };
+    eprintln!("{summary}");
+    ended.conclude(&summary, context.stop.is_cancelled())
+}
+
+/// A run whose stages have ended.
+struct Ran {
+    ended: Ended,
+    unresolved: Vec<String>,
+}
+
+impl Ended {
+    /// The first failure that matters: what could not be stored comes before what could not be read.
+    fn conclude(self, summary: &Summary, stopped: bool) -> Result<Outcome, Failure> {
+        self.load?;
+        self.transform.map_err(|error| Failure::internal(&error, "turn a page into rows"))?;
+        self.extract?;
+        Ok(match (stopped, summary.has_failures()) {
+            (true, _) => Outcome::Interrupted,
+            (false, true) => Outcome::DoneWithFailures,
+            (false, false) => Outcome::Done,
+        })
+    }
+}
+
+impl Context {
+    fn new(arguments: &RunArguments) -> Result<Self, Failure> {
+        let clock = Clock::system();
+        let started_at = Timestamp::from_micros(clock.now_micros());
+        let pipeline = read_pipeline(arguments, started_at)?;
+        let readers = match &pipeline.source {
+            Source::Graph(source) => source.concurrency.get(),
+            Source::Files(_) => FILE_READERS,
+        };
+        // The one place where chance comes in from outside.
+        let mut chance = StdRng::try_from_rng(&mut SysRng)
+            .map_err(|error| Failure::internal(&error, "draw a seed from the system"))?;
+        let pool = ComputePool::new(0).map_err(|error| Failure::internal(&error, "start"))?;
+        Ok(Self {
+            shares: Shares::of(pipeline.run.memory_limit.bytes(), readers),
+            run: Run { id: RunId::new(started_at, chance.random()), started_at },
+            chance_seed: chance.random(),
+            tally: Arc::new(Tally::default()),
+            stop: stopping::on_signals()?,
+            pipeline,
+            clock,
+            pool,
+        })
+    }
+
+    fn extract_context(&self) -> RunContext {
+        RunContext {
+            clock: self.clock,
+            chance_seed: self.chance_seed,
+            observer: Arc::clone(&self.tally) as _,
+            pool: self.pool.clone(),
+            pages_budget: ByteBudget::new(self.shares.pages_bytes),
+        }
+    }
+
+    fn transformer(&self, now: Timestamp) -> Transformer {
+        Transformer::new(TransformSettings {
+            tables: self.pipeline.transform.tables.iter().copied().collect(),
+            run_id: self.run.id.clone(),
+            extracted_at: self.run.started_at,
+            now,
+        })
+    }
+
+    async fn open_lake(&self) -> Result<Loader, Failure> {
+        let (destination, limits) = (&self.pipeline.destination, &self.pipeline.run);
+        let compression = match destination.compression {
+            Compression::Uncompressed => FileCompression::Uncompressed,
+            Compression::Zstd { level } => FileCompression::Zstd(level.into()),
+        };
+        let settings = LakeSettings {
+            tables: self.pipeline.transform.tables.iter().copied().collect(),
+            gather_bytes: self.shares.gather_bytes,
+            merge_bytes: self.shares.merge_bytes,
+            known_bytes: self.shares.known_bytes,
+            target_file_bytes: usize::try_from(destination.target_file_size.bytes()).unwrap_or(usize::MAX),
+            compression,
+            commit_every: limits.commit_every.as_duration(),
+            publish_every: limits.publish_every.as_duration(),
+            heartbeat_every: limits.heartbeat.as_duration(),
+            stale_after: limits.stale_after.as_duration(),
+        };
+        let means = Means {
+            store: Store::local(&destination.root).map_err(promptlake_load::LoadError::from)?,
+            pool: self.pool.clone(),
+            clock: self.clock,
+            observer: Arc::clone(&self.tally) as _,
+        };
+        Ok(Loader::open(means, settings, self.run.clone()).await?)
+    }
+}
+
+fn read_pipeline(arguments: &RunArguments, now: Timestamp) -> Result<Pipeline, Failure> {
+    let origin = arguments.file.display().to_string();
+    let text = std::fs::read_to_string(&arguments.file).map_err(|error| {
+        let hint = "name a pipeline file; pipelines/demo.toml needs no tenant";
+        Failure::setting(&error, &format!("read the pipeline file {origin}"), hint)
+    })?;
+    Ok(Pipeline::from_toml(&text, &origin, &arguments.overrides, now)?)
+}
+
+async fn run_graph(context: &Context, source: &GraphSource) -> Result<Ran, Failure> {
+    let selection = source::selection(&source.users)?;
+    let tenant = Tenant::connect(source, context.shares.page_bytes_max, context.extract_context()).await?;
+    let discovery = tenant.client.discover(&selection).await?;
+    let now = honest_now(context.clock, discovery.server_time);
+    let loader = context.open_lake().await?;
+    loader.check_coverage(now)?;
+    let users = discovery.users.into_iter().map(|user| (user.id, user.profile));
+    let users = users.map(|(user, profile)| (Owner { tenant: tenant.id, user }, profile));
+    let plans = plan(loader.books(), users, wanted(source, now));
+    let (client, stop) = (tenant.client.clone(), context.stop.clone());
+    let extract = |pages| async move { client.extract(plans, pages, stop).await };
+    let transformer = context.transformer(now);
+    let ended =
+        topology::flow(extract, transformer, loader, context.pool.clone(), context.stop.clone()).await;
+    tenant.disconnect().await;
+    Ok(Ran { ended, unresolved: discovery.unresolved.iter().map(name_unresolved).collect() })
+}
+
+async fn run_files(context: &Context, source: &settings::FilesSource) -> Result<Ran, Failure> {
+    let files = source::open_files(source, context.shares.page_bytes_max, context.extract_context())?;
+    let found = files.list().await?;
+    let now = Timestamp::from_micros(context.clock.now_micros());
+    let loader = context.open_lake().await?;
+    let new = found.into_iter().filter(|file| !loader.books().has_file(source.tenant_id, file));
+    let slices: Vec<Arc<Slice>> =
+        new.zip(0..).map(|(file, id)| slice(id, source.tenant_id, SliceScope::File(file))).collect();
+    let stop = context.stop.clone();
+    let extract = |pages| async move { files.extract(slices, pages, stop).await };
+    let transformer = context.transformer(now);
+    let ended =
+        topology::flow(extract, transformer, loader, context.pool.clone(), context.stop.clone()).await;
+    Ok(Ran { ended, unresolved: Vec::new() })
+}
+
+/// The earlier of the local clock and Graph's: a clock that runs ahead must not cover what is yet to come.
+fn honest_now(clock: Clock, server_time: Option<Timestamp>) -> Timestamp {
+    let local = Timestamp::from_micros(clock.now_micros());
+    let Some(server) = server_time else { return local };
+    let skew_micros = local.micros().abs_diff(server.micros());
+    if skew_micros > CLOCK_SKEW_MICROS_MAX.unsigned_abs() {
+        tracing::warn!("the clock of this machine is off by {} s against Graph's", skew_micros / 1_000_000);
+    }
+    local.min(server)
+}
+
+fn wanted(source: &GraphSource, now: Timestamp) -> Wanted {
+    let start = match source.start {
+        Start::At(_) => WantedStart::At(source.start.resolve(now)),
+        Start::Back(_) => WantedStart::OfNewUsers(source.start.resolve(now)),
+    };
+    Wanted {
+        start,
+        end: now.saturating_add_micros(-source.settle_lag.as_micros()),
+        lookback_micros: source.lookback.as_micros(),
+    }
+}
+
+/// What to ask of each user: a slice for every window that is missing or to be looked at again.
+fn plan(books: &Books, users: impl Iterator<Item = (Owner, UserProfile)>, wanted: Wanted) -> Vec<UserPlan> {
+    let mut ids = 0..;
+    let plans = users.map(|(owner, profile)| {
+        let windows = books.windows_to_ask(&owner, wanted).into_iter().zip(ids.by_ref());
+        let history = |window| SliceScope::History { owner, window };
+        let slices = windows.map(|(window, id)| slice(id, owner.tenant, history(window))).collect();
+        UserPlan { owner, profile, slices }
+    });
+    plans.collect()
+}
+
+fn slice(id: u32, tenant: TenantId, scope: SliceScope) -> Arc<Slice> {
+    Arc::new(Slice { id: SliceId(id), tenant, scope })
+}
+
+fn name_unresolved(unresolved: &Unresolved) -> String {
+    let name = match &unresolved.user {
+        UserRef::Id(id) => id.to_string(),
+        UserRef::PrincipalName(name) => name.clone(),
+    };
+    format!("{name} (HTTP {})", unresolved.http_status)
+}

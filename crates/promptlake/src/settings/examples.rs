@@ -1,0 +1,120 @@
+//! A right example for every setting: the hint of a message about it.
+
+use super::key_path::KeyPath;
+use super::tree::Place;
+
+/// The path of a setting, and a line that sets it, as it stands in its section.
+pub(super) const EXAMPLES: &[(&str, &str)] = &[
+    ("source.kind", r#"kind = "graph""#),
+    ("source.cloud", r#"cloud = "global""#),
+    ("source.tenant_id", r#"tenant_id = "72f988bf-86f1-41af-91ab-2d7cd011db47""#),
+    ("source.client_id", r#"client_id = "04b07795-8ddb-461a-bbee-02f9e1bf7b46""#),
+    ("source.credential", r#"credential = { kind = "client_secret", env = "PROMPTLAKE_CLIENT_SECRET" }"#),
+    (
+        "source.credential.file",
+        r#"credential = { kind = "client_secret", file = "/run/secrets/promptlake" }"#,
+    ),
+    ("source.graph_url", r#"graph_url = "https://graph.example.com""#),
+    ("source.login_url", r#"login_url = "https://login.example.com""#),
+    ("source.users", "users = { licensed = true }"),
+    ("source.users.group", r#"users = { group = "8c5a3f5e-4ab6-4d0e-9a0f-5d8e6f3c2b1a" }"#),
+    ("source.users.ids", r#"users = { ids = ["4db02e4b-d144-400e-b194-53253a34c5be", "jo@contoso.com"] }"#),
+    ("source.users.file", r#"users = { file = "users.csv" }"#),
+    ("source.start", r#"start = "2025-01-01""#),
+    ("source.lookback", r#"lookback = "2d""#),
+    ("source.settle_lag", r#"settle_lag = "30m""#),
+    ("source.requests_per_second", "requests_per_second = 25"),
+    ("source.concurrency", "concurrency = 8"),
+    ("source.emulator", "emulator = { users = 100, interactions = 10000 }"),
+    ("source.emulator.seed", "emulator = { seed = 1 }"),
+    ("source.emulator.start", r#"emulator = { start = "2025-01-01" }"#),
+    ("source.emulator.end", r#"emulator = { end = "2025-04-01" }"#),
+    ("source.emulator.requests_per_second", "emulator = { requests_per_second = 30 }"),
+    ("source.path", r#"path = "./saved""#),
+    ("source.user_id", r#"user_id = "4db02e4b-d144-400e-b194-53253a34c5be""#),
+    ("source.user_id_from_path", r#"user_id_from_path = "{user_id}/*.json""#),
+    ("transform.tables", r#"tables = ["attachments", "links", "raw"]"#),
+    ("transform.content", r#"content = "full""#),
+    ("destination.url", r#"url = "./lake""#),
+    ("destination.partition_by", r#"partition_by = ["date"]"#),
+    ("destination.target_file_size", r#"target_file_size = "256MiB""#),
+    ("destination.compression", r#"compression = "zstd(3)""#),
+    ("run.memory_limit", r#"memory_limit = "512MiB""#),
+    ("run.commit_every", r#"commit_every = "5m""#),
+    ("run.publish_every", r#"publish_every = "6h""#),
+    ("run.heartbeat", r#"heartbeat = "30s""#),
+    ("run.stale_after", r#"stale_after = "10m""#),
+];
+
+/// "write …", in the words of where the setting was typed.
+pub(super) fn hint(path: &KeyPath, place: Place) -> String {
+    let keys: Vec<&str> = path.keys().collect();
+    let dotted = |length| keys[..length].join(".");
+    let example_of =
+        |dotted: String| EXAMPLES.iter().find(|(path, _)| *path == dotted).map(|(_, line)| *line);
+    let nearest = (2..=keys.len()).rev().find_map(|length| example_of(dotted(length)));
+    match (nearest, keys.first()) {
+        (Some(line), Some(section)) if place == Place::Override => on_the_command_line(section, line),
+        (Some(line), _) => format!("write {line}"),
+        (None, Some(&"source")) => {
+            "begin with [source], and below it cloud, tenant_id, client_id and credential".to_owned()
+        }
+        (None, Some(&"destination")) => "write [destination], and below it url = \"./lake\"".to_owned(),
+        (None, _) => "the sections are [source], [transform], [destination] and [run]".to_owned(),
+    }
+}
+
+/// The argument that says the same, without the quotes that neither TOML nor the shell needs here.
+fn on_the_command_line(section: &str, line: &str) -> String {
+    let (key, value) = line.split_once(" = ").unwrap_or((line, ""));
+    let bare = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
+    let argument = format!("{section}.{key}={bare}");
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-/:=,".contains(&b);
+    if argument.bytes().all(plain) {
+        format!("write --set {argument}")
+    } else {
+        format!("write --set '{argument}'")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EXAMPLES;
+    use crate::settings::{Override, Pipeline};
+    use promptlake_model::Timestamp;
+
+    /// A whole file for every kind of source: each setting belongs to one of them.
+    const FILES: [&str; 4] = [
+        r#"source = { cloud = "emulator" }"#,
+        r#"source = { kind = "files", path = "./saved", tenant_id = "72f988bf-86f1-41af-91ab-2d7cd011db47" }"#,
+        r#"
+[source]
+tenant_id = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+client_id = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+credential = { kind = "client_secret", env = "PROMPTLAKE_CLIENT_SECRET" }
+"#,
+        r#"
+[source]
+cloud = "custom"
+graph_url = "https://graph.example.org"
+login_url = "https://login.example.org"
+tenant_id = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+client_id = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+credential = { kind = "client_secret", env = "PROMPTLAKE_CLIENT_SECRET" }
+"#,
+    ];
+
+    #[test]
+    fn every_example_is_right_somewhere() {
+        let now = Timestamp::parse("2026-01-15T12:00:00Z").unwrap();
+        for (path, line) in EXAMPLES {
+            let (section, _) = path.split_once('.').unwrap();
+            let set: Override = format!("{section}.{}", line.replacen(" = ", "=", 1)).parse().unwrap();
+            let taken = FILES.iter().any(|file| {
+                let file = format!("{file}\n[destination]\nurl = \"./lake\"\n");
+                Pipeline::from_toml(&file, "lake.toml", std::slice::from_ref(&set), now).is_ok()
+            });
+            assert!(taken, "{path}: {line}");
+        }
+    }
+}

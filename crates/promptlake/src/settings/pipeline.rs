@@ -1,0 +1,154 @@
+//! What is true: a pipeline whose every part has been checked, so that nobody behind it asks again.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use promptlake_model::{Table, TenantId, Timestamp, UserId};
+use url::Url;
+
+use super::value::{
+    ByteSize, ClientId, Compression, GroupId, RequestRate, Start, TimeSpan, UserIdPattern, UserRef,
+};
+
+/// A whole pipeline: from one source to one lake.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Pipeline {
+    pub(crate) source: Source,
+    pub(crate) transform: Transform,
+    pub(crate) destination: Destination,
+    pub(crate) run: RunLimits,
+}
+
+/// Where the records come from.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Source {
+    /// Microsoft Graph, or what behaves like it.
+    Graph(Box<GraphSource>),
+    /// Pages or records that were saved.
+    Files(FilesSource),
+}
+
+/// Whose history Graph is asked for, since when, and how fast.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct GraphSource {
+    pub(crate) tenant: GraphTenant,
+    pub(crate) users: Users,
+    /// Where the history of a new user begins.
+    pub(crate) start: Start,
+    /// How much of what is covered is asked for again, for what came late.
+    pub(crate) lookback: TimeSpan,
+    /// How long before now a window ends, so that what is still being written is not missed.
+    pub(crate) settle_lag: TimeSpan,
+    /// Over the whole tenant.
+    pub(crate) requests_per_second: RequestRate,
+    /// Requests under way at once, at most 64.
+    pub(crate) concurrency: NonZeroUsize,
+}
+
+/// Which tenant is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum GraphTenant {
+    /// One of a cloud, with a credential.
+    Real(RealTenant),
+    /// One that is made up and served by this process.
+    Emulated(EmulatedTenant),
+}
+
+/// A tenant of a cloud, and the app that may read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RealTenant {
+    pub(crate) cloud: Cloud,
+    pub(crate) tenant_id: TenantId,
+    pub(crate) client_id: ClientId,
+    pub(crate) credential: Credential,
+}
+
+/// Where Graph and its login are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cloud {
+    /// The only origin that the bearer token goes to. Its path is `/`.
+    pub(crate) graph_url: Url,
+    /// The only origin that the secret goes to. Its path is `/`.
+    pub(crate) login_url: Url,
+}
+
+/// Where the client secret is found: a description, without the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Credential {
+    /// In an environment variable of this name.
+    ClientSecretEnv(String),
+    /// In a file.
+    ClientSecretFile(PathBuf),
+}
+
+/// A tenant from which nobody needs a permission.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct EmulatedTenant {
+    /// Where all its chance comes from.
+    pub(crate) seed: u64,
+    /// Users in its directory, licensed or not; 1 to 1,000,000.
+    pub(crate) users: u32,
+    /// Interactions over all users, at most 1,000,000,000.
+    pub(crate) interactions: u64,
+    /// The first instant of its history, not before 1970.
+    pub(crate) start: Timestamp,
+    /// The first instant after its history.
+    pub(crate) end: Timestamp,
+    /// Where it begins to answer 429; `None` is never.
+    pub(crate) requests_per_second: Option<RequestRate>,
+}
+
+/// Whose history is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Users {
+    /// Everyone whose licence contains Copilot.
+    Licensed,
+    /// The members of a group, direct or not.
+    Group(GroupId),
+    /// These; at least one, nobody twice.
+    Listed(Vec<UserRef>),
+    /// Those of a CSV file with a column `id` or `userPrincipalName`.
+    File(PathBuf),
+}
+
+/// Saved pages or records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FilesSource {
+    /// A file, or a folder whose files are read at every depth; relative to the working directory.
+    pub(crate) path: PathBuf,
+    pub(crate) tenant_id: TenantId,
+    /// The owner of what says nothing else of its owner.
+    pub(crate) user_id: Option<UserId>,
+    pub(crate) user_id_from_path: Option<UserIdPattern>,
+}
+
+/// What becomes of the records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Transform {
+    /// The tables to write, those that are always written among them.
+    pub(crate) tables: BTreeSet<Table>,
+}
+
+/// Where the lake is and what its files are like. Partitions are by date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Destination {
+    /// The directory of the lake, relative to the working directory; it need not exist.
+    pub(crate) root: PathBuf,
+    /// 1 MiB to below 4 GiB.
+    pub(crate) target_file_size: ByteSize,
+    pub(crate) compression: Compression,
+}
+
+/// What a run may use, and how often it makes its work durable and visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RunLimits {
+    /// For pages, rows, known keys, segments, encoders and uploads together; at least 128 MiB.
+    pub(crate) memory_limit: ByteSize,
+    pub(crate) commit_every: TimeSpan,
+    /// At least `commit_every`.
+    pub(crate) publish_every: TimeSpan,
+    pub(crate) heartbeat: TimeSpan,
+    /// When another's heartbeat counts as dead; at least four times `heartbeat`.
+    pub(crate) stale_after: TimeSpan,
+}

@@ -1,0 +1,57 @@
+//! Keys that are no settings, but that someone will type: of another version, or the secret itself.
+
+use super::key_path::KeyPath;
+
+enum Reason {
+    /// Described, but not by this version.
+    NotYet,
+    /// The file must not hold it.
+    Secret,
+}
+
+const REFUSED: &[(&str, Reason)] = &[
+    ("source.audit", Reason::NotYet),
+    ("source.client_secret", Reason::Secret),
+    ("source.credential.client_id", Reason::NotYet),
+    ("source.credential.client_secret", Reason::Secret),
+    ("source.credential.command", Reason::NotYet),
+    ("source.credential.password", Reason::Secret),
+    ("source.credential.password_env", Reason::NotYet),
+    ("source.credential.path", Reason::NotYet),
+    ("source.credential.secret", Reason::Secret),
+    ("source.credential.token", Reason::Secret),
+    ("source.credential.value", Reason::Secret),
+    ("source.password", Reason::Secret),
+    ("source.secret", Reason::Secret),
+    ("source.token", Reason::Secret),
+    ("destination.single_writer", Reason::NotYet),
+    ("run.audit", Reason::NotYet),
+    ("run.single_writer", Reason::NotYet),
+];
+
+fn reason(path: &KeyPath) -> Option<&'static Reason> {
+    let path = path.to_string();
+    REFUSED.iter().find(|(key, _)| *key == path).map(|(_, reason)| reason)
+}
+
+/// What is wrong with such a key, after its name.
+pub(super) fn predicate(path: &KeyPath) -> Option<&'static str> {
+    reason(path).map(|reason| match reason {
+        Reason::NotYet => "is not supported by this version",
+        Reason::Secret => "would put a secret into the settings",
+    })
+}
+
+/// What to do instead, where there is an instead.
+pub(super) fn hint(path: &KeyPath) -> Option<&'static str> {
+    let in_credential = path.to_string().starts_with("source.credential.");
+    reason(path).map(|reason| match reason {
+        Reason::NotYet if in_credential => {
+            "write credential = { kind = \"client_secret\", env = \"PROMPTLAKE_CLIENT_SECRET\" }, or file = \"…\""
+        }
+        Reason::NotYet => "remove it",
+        Reason::Secret => {
+            "name where the secret is: credential = { kind = \"client_secret\", env = \"PROMPTLAKE_CLIENT_SECRET\" }"
+        }
+    })
+}

@@ -1,0 +1,134 @@
+//! Files that are none, sections and keys that are none.
+
+use super::said;
+
+/// A file, and what is said.
+const BAD: &[(&str, &str)] = &[
+    (
+        "",
+        "read lake.toml: source is missing\nhint: begin with [source], and below it cloud, tenant_id, client_id and credential",
+    ),
+    (
+        r#"[destination]
+url = "./lake"
+"#,
+        "read lake.toml: source is missing\nhint: begin with [source], and below it cloud, tenant_id, client_id and credential",
+    ),
+    (
+        r#"[source
+cloud = "emulator"
+"#,
+        r#"read lake.toml, line 1, column 8: this is not TOML: unclosed table, expected `]`
+hint: look for a quote or bracket that is missing and for a key that stands twice; right is url = "./lake""#,
+    ),
+    (
+        "[source]\ncloud = emulator\n",
+        r#"read lake.toml, line 2, column 9: this is not TOML: string values must be quoted, expected literal string
+hint: look for a quote or bracket that is missing and for a key that stands twice; right is url = "./lake""#,
+    ),
+    (
+        r#"[source]
+cloud = "emulator"
+cloud = "global"
+"#,
+        r#"read lake.toml, line 3, column 1: this is not TOML: duplicate key
+hint: look for a quote or bracket that is missing and for a key that stands twice; right is url = "./lake""#,
+    ),
+    (
+        r#"[sorce]
+cloud = "emulator"
+"#,
+        "read lake.toml, line 1, column 2: sorce is not a setting\nhint: did you mean source?",
+    ),
+    (
+        "[sink]\n",
+        "read lake.toml, line 1, column 2: sink is not a setting\nhint: known here: source, transform, destination, run",
+    ),
+    (
+        r#"source = "graph"
+"#,
+        r#"read lake.toml, line 1, column 10: source is "graph", not a table
+hint: begin with [source], and below it cloud, tenant_id, client_id and credential"#,
+    ),
+    (
+        r#"[[source]]
+cloud = "global"
+
+[[source]]
+cloud = "emulator"
+"#,
+        "read lake.toml, line 1, column 1: source is a list of tenants, which this version does not support\nhint: write one [source], and one pipeline file for each tenant",
+    ),
+    (
+        r#"[source]
+tenat_id = "x"
+"#,
+        "read lake.toml, line 2, column 1: source.tenat_id is not a setting\nhint: did you mean tenant_id?",
+    ),
+    (
+        r#"[source]
+Tenant_ID = "x"
+"#,
+        "read lake.toml, line 2, column 1: source.Tenant_ID is not a setting\nhint: did you mean tenant_id?",
+    ),
+    (
+        r#"[source]
+tenant = "x"
+"#,
+        "read lake.toml, line 2, column 1: source.tenant is not a setting\nhint: did you mean tenant_id?",
+    ),
+    (
+        r#"[source]
+filter = "x"
+"#,
+        "read lake.toml, line 2, column 1: source.filter is not a setting\nhint: known here: kind, cloud, tenant_id, client_id, credential, graph_url, login_url, users, start, lookback, settle_lag, requests_per_second, concurrency, emulator, path, user_id, user_id_from_path",
+    ),
+    (
+        r#"[source]
+"a.b" = 1
+"#,
+        r#"read lake.toml, line 2, column 1: source."a.b" is not a setting
+hint: known here: kind, cloud, tenant_id, client_id, credential, graph_url, login_url, users, start, lookback, settle_lag, requests_per_second, concurrency, emulator, path, user_id, user_id_from_path"#,
+    ),
+    (
+        r#"[source]
+client_secret = "kX8Q~secret"
+"#,
+        r#"read lake.toml, line 2, column 1: source.client_secret would put a secret into the settings
+hint: name where the secret is: credential = { kind = "client_secret", env = "PROMPTLAKE_CLIENT_SECRET" }"#,
+    ),
+    (
+        r#"source = { cloud = "emulator" }
+"#,
+        r#"read lake.toml: destination is missing
+hint: write [destination], and below it url = "./lake""#,
+    ),
+    (
+        r#"source = { cloud = "emulator" }
+destination = "./lake"
+"#,
+        r#"read lake.toml, line 2, column 15: destination is "./lake", not a table
+hint: write [destination], and below it url = "./lake""#,
+    ),
+    (
+        r#"source = { cloud = "emulator" }
+[run]
+memory = "1GiB"
+"#,
+        "read lake.toml, line 3, column 1: run.memory is not a setting\nhint: did you mean memory_limit?",
+    ),
+    (
+        r#"source = { cloud = "emulator" }
+[run]
+single_writer = true
+"#,
+        "read lake.toml, line 3, column 1: run.single_writer is not supported by this version\nhint: remove it",
+    ),
+];
+
+#[test]
+fn bad_shape() {
+    for (text, expected) in BAD {
+        assert_eq!(said(text, &[]), *expected, "{text}");
+    }
+}

@@ -1,0 +1,285 @@
+//! Settings that are right, and the whole pipelines they become.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use promptlake_model::{Day, Table, TenantId, Timestamp, UserId};
+use url::Url;
+
+use super::super::pipeline::{
+    Cloud, Credential, Destination, EmulatedTenant, FilesSource, GraphSource, GraphTenant, Pipeline,
+    RealTenant, RunLimits, Source, Transform, Users,
+};
+use super::super::validate::BELONGS;
+use super::super::value::Setting;
+use super::super::value::{
+    ByteSize, ClientId, Compression, GroupId, RequestRate, Start, TimeSpan, UserIdPattern, UserRef,
+};
+use super::{LAKE, read, said};
+
+const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+const CLIENT: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
+const USER: &str = "4db02e4b-d144-400e-b194-53253a34c5be";
+
+fn meant<T: Setting>(text: &str) -> T {
+    T::parse(text).unwrap_or_else(|fault| panic!("{text} {fault}"))
+}
+
+fn day(text: &str) -> Timestamp {
+    meant::<Day>(text).start()
+}
+
+fn every_supported_table() -> BTreeSet<Table> {
+    Table::ALL.into_iter().filter(|table| *table != Table::CardElements).collect()
+}
+
+/// What the shortest file means: the table of defaults.
+fn defaults() -> Pipeline {
+    let tenant = EmulatedTenant {
+        seed: 1,
+        users: 100,
+        interactions: 10_000,
+        start: day("2025-01-01"),
+        end: day("2025-04-01"),
+        requests_per_second: Some(RequestRate::GRAPH_LIMIT),
+    };
+    let source = GraphSource {
+        tenant: GraphTenant::Emulated(tenant),
+        users: Users::Licensed,
+        start: Start::At(day("2025-01-01")),
+        lookback: meant("2d"),
+        settle_lag: meant("30m"),
+        requests_per_second: RequestRate::SUSTAINED,
+        concurrency: NonZeroUsize::new(8).unwrap(),
+    };
+    Pipeline {
+        source: Source::Graph(Box::new(source)),
+        transform: Transform { tables: every_supported_table() },
+        destination: Destination {
+            root: "./lake".into(),
+            target_file_size: meant("256MiB"),
+            compression: Compression::Zstd { level: 3 },
+        },
+        run: RunLimits {
+            memory_limit: meant("512MiB"),
+            commit_every: meant("5m"),
+            publish_every: meant("6h"),
+            heartbeat: meant("30s"),
+            stale_after: meant("10m"),
+        },
+    }
+}
+
+fn graph(pipeline: Pipeline) -> GraphSource {
+    match pipeline.source {
+        Source::Graph(source) => *source,
+        Source::Files(_) => panic!("a source of kind files"),
+    }
+}
+
+/// The source of the shortest file with one more setting of it.
+fn graph_with(set: &str) -> GraphSource {
+    graph(read(LAKE, &[set]).unwrap_or_else(|error| panic!("{set}: {error}")))
+}
+
+#[test]
+fn the_shortest_file_means_the_defaults() {
+    assert_eq!(read(LAKE, &[]), Ok(defaults()));
+}
+
+const EVERY_SETTING: &str = r#"
+[source]
+kind = "graph"
+cloud = "custom"
+tenant_id = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+client_id = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+credential = { kind = "client_secret", file = "/run/secrets/graph" }
+graph_url = "https://graph.example.com/"
+login_url = "http://127.0.0.1:8080"
+users = { ids = ["4db02e4b-d144-400e-b194-53253a34c5be", "Jo@Contoso.com"] }
+start = "90d"
+lookback = "0s"
+settle_lag = "1h"
+requests_per_second = 12.5
+concurrency = 64
+
+[transform]
+tables = ["raw", "interactions", "raw"]
+content = "full"
+
+[destination]
+url = "file:///srv/lake"
+partition_by = ["date"]
+target_file_size = "1MiB"
+compression = "uncompressed"
+
+[run]
+memory_limit = "128MiB"
+commit_every = "1m"
+publish_every = "1m"
+heartbeat = "15s"
+stale_after = "60s"
+"#;
+
+#[test]
+fn a_real_tenant_with_every_setting() {
+    let source = GraphSource {
+        tenant: GraphTenant::Real(RealTenant {
+            cloud: Cloud {
+                graph_url: Url::parse("https://graph.example.com").unwrap(),
+                login_url: Url::parse("http://127.0.0.1:8080").unwrap(),
+            },
+            tenant_id: meant::<TenantId>(TENANT),
+            client_id: meant::<ClientId>(CLIENT),
+            credential: Credential::ClientSecretFile("/run/secrets/graph".into()),
+        }),
+        users: Users::Listed(vec![
+            meant::<UserRef>(USER),
+            UserRef::PrincipalName("jo@contoso.com".to_owned()),
+        ]),
+        start: Start::Back(TimeSpan::from_days(90)),
+        lookback: TimeSpan::from_secs(0),
+        settle_lag: TimeSpan::from_hours(1),
+        requests_per_second: RequestRate::new(12.5).unwrap(),
+        concurrency: NonZeroUsize::new(64).unwrap(),
+    };
+    let expected = Pipeline {
+        source: Source::Graph(Box::new(source)),
+        transform: Transform {
+            tables: BTreeSet::from([Table::Interactions, Table::Raw, Table::Coverage, Table::Rejects]),
+        },
+        destination: Destination {
+            root: "/srv/lake".into(),
+            target_file_size: ByteSize::from_mebibytes(1),
+            compression: Compression::Uncompressed,
+        },
+        run: RunLimits {
+            memory_limit: ByteSize::from_mebibytes(128),
+            commit_every: meant("1m"),
+            publish_every: meant("1m"),
+            heartbeat: meant("15s"),
+            stale_after: meant("1m"),
+        },
+    };
+    assert_eq!(read(EVERY_SETTING, &[]), Ok(expected));
+}
+
+#[test]
+fn saved_files() {
+    let text = format!(
+        "[source]\nkind = \"files\"\npath = \"./saved\"\ntenant_id = \"{TENANT}\"\nuser_id = \"{USER}\"\n\
+         user_id_from_path = \"{{user_id}}/*.json\"\n[destination]\nurl = \"./lake\"\n"
+    );
+    let source = Source::Files(FilesSource {
+        path: "./saved".into(),
+        tenant_id: meant::<TenantId>(TENANT),
+        user_id: Some(meant::<UserId>(USER)),
+        user_id_from_path: Some(meant::<UserIdPattern>("{user_id}/*.json")),
+    });
+    assert_eq!(read(&text, &[]), Ok(Pipeline { source, ..defaults() }));
+}
+
+#[test]
+fn every_cloud_has_its_servers() {
+    for (name, graph_url, login_url) in [
+        ("global", "https://graph.microsoft.com/", "https://login.microsoftonline.com/"),
+        ("us-gov-l4", "https://graph.microsoft.us/", "https://login.microsoftonline.us/"),
+        ("us-gov-dod", "https://dod-graph.microsoft.us/", "https://login.microsoftonline.us/"),
+    ] {
+        let text = format!(
+            "[source]\ncloud = \"{name}\"\ntenant_id = \"{TENANT}\"\nclient_id = \"{CLIENT}\"\n\
+             credential = {{ kind = \"client_secret\", env = \"SECRET\" }}\n[destination]\nurl = \"./lake\"\n"
+        );
+        let GraphSource { tenant: GraphTenant::Real(tenant), start, .. } = graph(read(&text, &[]).unwrap())
+        else {
+            panic!("{name} is a real cloud");
+        };
+        assert_eq!(
+            [tenant.cloud.graph_url.as_str(), tenant.cloud.login_url.as_str()],
+            [graph_url, login_url]
+        );
+        assert_eq!(tenant.credential, Credential::ClientSecretEnv("SECRET".to_owned()));
+        assert_eq!(start, Start::Back(TimeSpan::from_days(30)));
+    }
+}
+
+#[test]
+fn users_are_chosen_in_one_of_four_ways() {
+    for (set, expected) in [
+        ("source.users={ licensed = true }".to_owned(), Users::Licensed),
+        (format!("source.users.group={USER}"), Users::Group(meant::<GroupId>(USER))),
+        (format!("source.users.ids=[\"{USER}\"]"), Users::Listed(vec![meant(USER)])),
+        ("source.users.file=users.csv".to_owned(), Users::File("users.csv".into())),
+    ] {
+        assert_eq!(graph_with(&set).users, expected, "{set}");
+    }
+}
+
+#[test]
+fn dates_need_no_quotes_and_numbers_no_fraction() {
+    for set in ["source.start=2025-03-01", "source.start=\"2025-03-01\""] {
+        assert_eq!(graph_with(set).start, Start::At(day("2025-03-01")));
+    }
+    for set in ["source.requests_per_second=2", "source.requests_per_second=2.0"] {
+        assert_eq!(graph_with(set).requests_per_second, RequestRate::new(2.0).unwrap());
+    }
+}
+
+#[test]
+fn the_start_of_an_emulated_tenant_is_that_of_its_history() {
+    let source = graph_with("source.emulator={ start = \"2025-02-01\", requests_per_second = 0 }");
+    assert_eq!(source.start, Start::At(day("2025-02-01")));
+    let GraphTenant::Emulated(tenant) = source.tenant else { panic!("an emulated tenant") };
+    assert_eq!(tenant.requests_per_second, None);
+}
+
+#[test]
+fn the_last_override_wins() {
+    let sets =
+        ["destination.url=./a", "destination.url=./b=c", "run.memory_limit=1GiB", "source.emulator.seed=7"];
+    let pipeline = read(LAKE, &sets).unwrap();
+    assert_eq!(pipeline.destination.root, Path::new("./b=c"));
+    assert_eq!(pipeline.run.memory_limit, meant("1GiB"));
+    let GraphTenant::Emulated(tenant) = graph(pipeline).tenant else { panic!("an emulated tenant") };
+    assert_eq!(tenant.seed, 7);
+}
+
+#[test]
+fn overrides_alone_make_a_file() {
+    let sets = ["source.cloud=emulator", "destination.url=./lake"];
+    assert_eq!(read("", &sets), Ok(defaults()));
+}
+
+#[test]
+fn every_setting_of_a_source_belongs_somewhere() {
+    let message = said("[source]\nxyzzy = 1\n", &[]);
+    let (_, known) = message.split_once("known here: ").expect("a list of all settings");
+    let belonging: Vec<&str> = BELONGS.iter().map(|(key, _)| *key).collect();
+    assert_eq!(known.split(", ").collect::<Vec<_>>(), belonging);
+}
+
+#[test]
+fn every_pipeline_file_that_we_ship_is_right() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../pipelines");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let outcome = read(&text, &[]);
+        assert!(outcome.is_ok(), "{}: {}", path.display(), outcome.unwrap_err());
+        names.push(path.file_name().unwrap().to_string_lossy().into_owned());
+    }
+    names.sort_unstable();
+    assert_eq!(names, ["demo.toml", "files.toml", "local.toml"]);
+}
+
+#[test]
+fn the_demo_is_ten_thousand_interactions_of_forty_users() {
+    let text = include_str!("../../../../../pipelines/demo.toml");
+    let expected = defaults();
+    let mut source = graph(expected.clone());
+    let GraphTenant::Emulated(tenant) = &mut source.tenant else { panic!("an emulated tenant") };
+    tenant.users = 40;
+    assert_eq!(read(text, &[]), Ok(Pipeline { source: Source::Graph(Box::new(source)), ..expected }));
+}

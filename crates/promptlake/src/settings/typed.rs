@@ -1,0 +1,232 @@
+//! What was typed: names and types are right, values are not looked at yet.
+//!
+//! One flat struct for each table, every setting optional: an enum tagged by `kind` would lose the place of
+//! a mistake, and "this belongs to files" says more than "unknown field". The order of the fields is the
+//! order in which a message lists them.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use promptlake_model::{Day, Table, TenantId, UserId};
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
+
+use super::error::Fault;
+use super::value::{
+    ByteSize, ClientId, CloudName, Compression, Content, CredentialKind, EnvName, GroupId, LocalPath,
+    PartitionColumn, ServerOrigin, Setting, SourceKind, Start, TimeSpan, UserIdPattern, UserRef,
+};
+
+/// The whole file.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct PipelineFile {
+    pub(super) source: Option<SourceTable>,
+    pub(super) transform: Option<TransformTable>,
+    pub(super) destination: Option<DestinationTable>,
+    pub(super) run: Option<RunTable>,
+}
+
+/// `[source]`, of every kind and cloud.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct SourceTable {
+    pub(super) kind: Option<Typed<SourceKind>>,
+    pub(super) cloud: Option<Typed<CloudName>>,
+    pub(super) tenant_id: Option<Typed<TenantId>>,
+    pub(super) client_id: Option<Typed<ClientId>>,
+    pub(super) credential: Option<CredentialTable>,
+    pub(super) graph_url: Option<Typed<ServerOrigin>>,
+    pub(super) login_url: Option<Typed<ServerOrigin>>,
+    pub(super) users: Option<UsersTable>,
+    pub(super) start: Option<Typed<Start>>,
+    pub(super) lookback: Option<Typed<TimeSpan>>,
+    pub(super) settle_lag: Option<Typed<TimeSpan>>,
+    pub(super) requests_per_second: Option<Number>,
+    pub(super) concurrency: Option<Whole>,
+    pub(super) emulator: Option<EmulatorTable>,
+    pub(super) path: Option<Typed<LocalPath>>,
+    pub(super) user_id: Option<Typed<UserId>>,
+    pub(super) user_id_from_path: Option<Typed<UserIdPattern>>,
+}
+
+/// `source.credential`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct CredentialTable {
+    pub(super) kind: Option<Typed<CredentialKind>>,
+    pub(super) env: Option<Typed<EnvName>>,
+    pub(super) file: Option<Typed<LocalPath>>,
+}
+
+/// `source.users`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct UsersTable {
+    pub(super) licensed: Option<bool>,
+    pub(super) group: Option<Typed<GroupId>>,
+    pub(super) ids: Option<List<Typed<UserRef>>>,
+    pub(super) file: Option<Typed<LocalPath>>,
+}
+
+/// `source.emulator`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct EmulatorTable {
+    pub(super) seed: Option<Whole>,
+    pub(super) users: Option<Whole>,
+    pub(super) interactions: Option<Whole>,
+    pub(super) start: Option<Typed<Day>>,
+    pub(super) end: Option<Typed<Day>>,
+    pub(super) requests_per_second: Option<Number>,
+}
+
+/// `[transform]`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct TransformTable {
+    pub(super) tables: Option<List<Typed<Table>>>,
+    pub(super) content: Option<Typed<Content>>,
+}
+
+/// `[destination]`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct DestinationTable {
+    pub(super) url: Option<Typed<LocalPath>>,
+    pub(super) partition_by: Option<List<Typed<PartitionColumn>>>,
+    pub(super) target_file_size: Option<Typed<ByteSize>>,
+    pub(super) compression: Option<Typed<Compression>>,
+}
+
+/// `[run]`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct RunTable {
+    pub(super) memory_limit: Option<Typed<ByteSize>>,
+    pub(super) commit_every: Option<Typed<TimeSpan>>,
+    pub(super) publish_every: Option<Typed<TimeSpan>>,
+    pub(super) heartbeat: Option<Typed<TimeSpan>>,
+    pub(super) stale_after: Option<Typed<TimeSpan>>,
+}
+
+/// A text where a `T` belongs; whether it is one is found out by [`Self::read`].
+pub(super) struct Typed<T> {
+    text: String,
+    meant: PhantomData<fn() -> T>,
+}
+
+impl<T: Setting> Typed<T> {
+    pub(super) fn read(&self) -> Result<T, Fault> {
+        T::parse(&self.text)
+    }
+}
+
+impl<T> fmt::Debug for Typed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Typed(…)")
+    }
+}
+
+impl<'de, T: Setting> Deserialize<'de> for Typed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor<T>(PhantomData<fn() -> T>);
+
+        impl<T: Setting> Visitor<'_> for TextVisitor<T> {
+            type Value = Typed<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(T::NOUN)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Typed<T>, E> {
+                Ok(Typed { text: text.to_owned(), meant: PhantomData })
+            }
+        }
+
+        deserializer.deserialize_str(TextVisitor(PhantomData))
+    }
+}
+
+/// A list, whose items know their index in messages.
+#[derive(Debug)]
+pub(super) struct List<T>(pub(super) Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ListVisitor<T>(PhantomData<fn() -> T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+            type Value = List<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<List<T>, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = sequence.next_element()? {
+                    items.push(item);
+                }
+                Ok(List(items))
+            }
+        }
+
+        deserializer.deserialize_seq(ListVisitor(PhantomData))
+    }
+}
+
+/// A whole number, of any size that TOML has; its limits are looked at later.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whole(pub(super) i64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WholeVisitor;
+
+        impl Visitor<'_> for WholeVisitor {
+            type Value = Whole;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number")
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Whole, E> {
+                Ok(Whole(number))
+            }
+        }
+
+        deserializer.deserialize_i64(WholeVisitor)
+    }
+}
+
+/// A number, with or without a fraction.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Number(pub(super) f64);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberVisitor;
+
+        impl Visitor<'_> for NumberVisitor {
+            type Value = Number;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Number, E> {
+                Ok(Number(number))
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Number, E> {
+                // Beyond 32 bits it is beyond every limit as well, and is refused as what it is.
+                match i32::try_from(number) {
+                    Ok(number) => Ok(Number(number.into())),
+                    Err(_) => Err(E::invalid_type(Unexpected::Signed(number), &"a number within reason")),
+                }
+            }
+        }
+
+        deserializer.deserialize_f64(NumberVisitor)
+    }
+}

@@ -1,0 +1,71 @@
+//! `[run]`.
+
+use super::section::{Limits, Section};
+use crate::settings::error::{Fault, Problem};
+use crate::settings::pipeline::RunLimits;
+use crate::settings::typed::RunTable;
+use crate::settings::value::{ByteSize, TimeSpan};
+
+const RUN: Section = Section("run");
+
+/// Below the least, a page of every table and an encoder for each no longer fit; the most is a slip.
+const MEMORY_LIMIT: Limits<ByteSize> = Limits {
+    default: ByteSize::from_mebibytes(512),
+    least: ByteSize::from_mebibytes(128),
+    most: ByteSize::from_bytes(1 << 40),
+};
+
+/// What a crash can cost: a day of it is more than anybody wants to lose.
+const COMMIT_EVERY: Limits<TimeSpan> = Limits {
+    default: TimeSpan::from_secs(5 * 60),
+    least: TimeSpan::from_millis(100),
+    most: TimeSpan::from_days(1),
+};
+
+/// What readers wait for.
+const PUBLISH_EVERY: Limits<TimeSpan> = Limits {
+    default: TimeSpan::from_hours(6),
+    least: TimeSpan::from_millis(100),
+    most: TimeSpan::from_days(30),
+};
+
+const HEARTBEAT: Limits<TimeSpan> = Limits {
+    default: TimeSpan::from_secs(30),
+    least: TimeSpan::from_millis(100),
+    most: TimeSpan::from_hours(1),
+};
+
+const STALE_AFTER: Limits<TimeSpan> = Limits {
+    default: TimeSpan::from_secs(10 * 60),
+    least: TimeSpan::from_millis(400),
+    most: TimeSpan::from_days(1),
+};
+
+/// A run stops itself after half the stale time without a heartbeat: within it, one that fails can be tried
+/// again.
+const HEARTBEATS_UNTIL_STALE_MIN: u64 = 4;
+
+pub(super) fn limits(typed: &RunTable) -> Result<RunLimits, Problem> {
+    let limits = RunLimits {
+        memory_limit: RUN.within("memory_limit", typed.memory_limit.as_ref(), &MEMORY_LIMIT)?,
+        commit_every: RUN.within("commit_every", typed.commit_every.as_ref(), &COMMIT_EVERY)?,
+        publish_every: RUN.within("publish_every", typed.publish_every.as_ref(), &PUBLISH_EVERY)?,
+        heartbeat: RUN.within("heartbeat", typed.heartbeat.as_ref(), &HEARTBEAT)?,
+        stale_after: RUN.within("stale_after", typed.stale_after.as_ref(), &STALE_AFTER)?,
+    };
+    let (commit, publish) = (limits.commit_every, limits.publish_every);
+    if publish < commit {
+        let fault = Fault::new(format!("is {publish}, below run.commit_every, {commit}"));
+        return Err(
+            RUN.fault("publish_every", fault.hint(format!("write publish_every = \"{commit}\" or more")))
+        );
+    }
+    let least = limits.heartbeat.times(HEARTBEATS_UNTIL_STALE_MIN);
+    if limits.stale_after < least {
+        let wrong =
+            format!("is {}, below four times run.heartbeat, {}", limits.stale_after, limits.heartbeat);
+        let hint = format!("write stale_after = \"{least}\" or more");
+        return Err(RUN.fault("stale_after", Fault::new(wrong).hint(hint)));
+    }
+    Ok(limits)
+}

@@ -1,0 +1,119 @@
+//! `[source]`: which kind and cloud it is, and that nothing was typed that belongs to another.
+
+use promptlake_model::Timestamp;
+
+use super::section::Section;
+use super::{files, graph};
+use crate::settings::error::{Fault, Problem};
+use crate::settings::pipeline::Source;
+use crate::settings::tree::Tree;
+use crate::settings::typed::SourceTable;
+use crate::settings::value::{CloudName, SourceKind};
+
+const SOURCE: Section = Section("source");
+
+/// Which sources a setting belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::settings) enum Belongs {
+    /// Every source.
+    Everywhere,
+    /// Graph, real or emulated.
+    Graph,
+    /// A tenant of a cloud, not the emulator.
+    RealTenant,
+    /// A cloud whose servers the file names.
+    CustomCloud,
+    /// The emulator.
+    Emulator,
+    /// Saved files.
+    Files,
+    /// A tenant of a cloud, or saved files.
+    RealTenantOrFiles,
+}
+
+/// Every setting of `[source]`, and where it means something.
+pub(in crate::settings) const BELONGS: &[(&str, Belongs)] = &[
+    ("kind", Belongs::Everywhere),
+    ("cloud", Belongs::Graph),
+    ("tenant_id", Belongs::RealTenantOrFiles),
+    ("client_id", Belongs::RealTenant),
+    ("credential", Belongs::RealTenant),
+    ("graph_url", Belongs::CustomCloud),
+    ("login_url", Belongs::CustomCloud),
+    ("users", Belongs::Graph),
+    ("start", Belongs::Graph),
+    ("lookback", Belongs::Graph),
+    ("settle_lag", Belongs::Graph),
+    ("requests_per_second", Belongs::Graph),
+    ("concurrency", Belongs::Graph),
+    ("emulator", Belongs::Emulator),
+    ("path", Belongs::Files),
+    ("user_id", Belongs::Files),
+    ("user_id_from_path", Belongs::Files),
+];
+
+impl Belongs {
+    fn fits(self, kind: SourceKind, cloud: CloudName) -> bool {
+        let graph = kind == SourceKind::Graph;
+        let real = graph && cloud != CloudName::Emulator;
+        match self {
+            Self::Everywhere => true,
+            Self::Graph => graph,
+            Self::RealTenant => real,
+            Self::CustomCloud => graph && cloud == CloudName::Custom,
+            Self::Emulator => graph && cloud == CloudName::Emulator,
+            Self::Files => !graph,
+            Self::RealTenantOrFiles => real || !graph,
+        }
+    }
+
+    /// The setting that would give it a meaning.
+    fn wanted(self, kind: SourceKind) -> &'static str {
+        match self {
+            Self::RealTenant if kind == SourceKind::Files => "kind = \"graph\"",
+            Self::Everywhere | Self::Graph => "kind = \"graph\"",
+            Self::RealTenant | Self::RealTenantOrFiles => "another cloud, such as cloud = \"global\"",
+            Self::CustomCloud => "cloud = \"custom\"",
+            Self::Emulator => "cloud = \"emulator\"",
+            Self::Files => "kind = \"files\"",
+        }
+    }
+}
+
+pub(super) fn source(typed: &SourceTable, tree: &Tree, now: Timestamp) -> Result<Source, Problem> {
+    let kind = SOURCE.optional("kind", typed.kind.as_ref())?.unwrap_or(SourceKind::Graph);
+    let cloud = SOURCE.optional("cloud", typed.cloud.as_ref())?.unwrap_or(CloudName::Global);
+    nothing_misplaced(kind, cloud, tree)?;
+    match kind {
+        SourceKind::Graph => graph::source(typed, cloud, now).map(Box::new).map(Source::Graph),
+        SourceKind::Files => files::source(typed).map(Source::Files),
+    }
+}
+
+/// A setting without effect would let its author believe in it.
+fn nothing_misplaced(kind: SourceKind, cloud: CloudName, tree: &Tree) -> Result<(), Problem> {
+    let belongs = |key: &str| BELONGS.iter().find(|(name, _)| *name == key).map(|(_, belongs)| *belongs);
+    for key in tree.keys_of("source") {
+        if let Some(belongs) = belongs(key).filter(|belongs| !belongs.fits(kind, cloud)) {
+            let here = this_source(belongs, kind, cloud);
+            let fault = Fault::misplaced(format!("means nothing with {here}"));
+            return Err(
+                SOURCE.fault(key, fault.hint(format!("remove {key}, or write {}", belongs.wanted(kind))))
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What about this source does not go with such a setting.
+fn this_source(belongs: Belongs, kind: SourceKind, cloud: CloudName) -> &'static str {
+    match (kind, cloud) {
+        (SourceKind::Files, _) => "kind = \"files\"",
+        (SourceKind::Graph, _) if belongs == Belongs::Files => "kind = \"graph\"",
+        (SourceKind::Graph, CloudName::Emulator) => "cloud = \"emulator\"",
+        (SourceKind::Graph, CloudName::Custom) => "cloud = \"custom\"",
+        (SourceKind::Graph, CloudName::Global) => "cloud = \"global\"",
+        (SourceKind::Graph, CloudName::UsGovL4) => "cloud = \"us-gov-l4\"",
+        (SourceKind::Graph, CloudName::UsGovDod) => "cloud = \"us-gov-dod\"",
+    }
+}

@@ -1,0 +1,190 @@
+//! Settings with a closed set of names, and the names that this version does not take.
+
+use promptlake_model::Table;
+
+use super::Setting;
+use crate::settings::error::{Fault, nearest};
+
+/// What becomes of a name.
+enum Choice<T> {
+    Taken(T),
+    /// Described, but not by this version.
+    NotYet,
+    /// Never, and why.
+    Refused(&'static str),
+}
+
+use Choice::{NotYet, Refused, Taken};
+
+fn choose<T: Copy>(text: &str, noun: &str, choices: &[(&'static str, Choice<T>)]) -> Result<T, Fault> {
+    let taken = choices.iter().filter(|(_, choice)| matches!(choice, Taken(_)));
+    let taken: Vec<&'static str> = taken.map(|(name, _)| *name).collect();
+    let one_of = format!("this version takes {}", quoted(&taken));
+    match choices.iter().find(|(name, _)| *name == text) {
+        Some((_, Taken(value))) => Ok(*value),
+        Some((_, NotYet)) => Err(Fault::not_yet(text).hint(one_of)),
+        Some((_, Refused(why))) => Err(Fault::is(text, why).hint(one_of)),
+        None => {
+            let meant = nearest(text, &taken).map(|name| format!("did you mean {name:?}?"));
+            Err(Fault::is(text, &format!("not {noun}")).hint(meant.unwrap_or(one_of)))
+        }
+    }
+}
+
+fn quoted(names: &[&str]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// `source.kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SourceKind {
+    Graph,
+    Files,
+}
+
+impl Setting for SourceKind {
+    const NOUN: &'static str = "a kind of source";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let choices = [("graph", Taken(Self::Graph)), ("files", Taken(Self::Files)), ("lake", NotYet)];
+        choose(text, Self::NOUN, &choices)
+    }
+}
+
+/// `source.cloud`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CloudName {
+    Global,
+    UsGovL4,
+    UsGovDod,
+    Custom,
+    Emulator,
+}
+
+impl Setting for CloudName {
+    const NOUN: &'static str = "a cloud";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        choose(
+            text,
+            Self::NOUN,
+            &[
+                ("global", Taken(Self::Global)),
+                ("us-gov-l4", Taken(Self::UsGovL4)),
+                ("us-gov-dod", Taken(Self::UsGovDod)),
+                ("custom", Taken(Self::Custom)),
+                ("emulator", Taken(Self::Emulator)),
+                ("china", Refused("where Graph does not offer the interactions of Copilot")),
+            ],
+        )
+    }
+}
+
+/// `source.credential.kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CredentialKind {
+    ClientSecret,
+}
+
+impl Setting for CredentialKind {
+    const NOUN: &'static str = "a kind of credential";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        choose(
+            text,
+            Self::NOUN,
+            &[
+                ("client_secret", Taken(Self::ClientSecret)),
+                ("certificate", NotYet),
+                ("workload_identity", NotYet),
+                ("managed_identity", NotYet),
+                ("token", NotYet),
+            ],
+        )
+    }
+}
+
+/// `transform.content`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    Full,
+}
+
+impl Setting for Content {
+    const NOUN: &'static str = "a kind of content";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        choose(text, Self::NOUN, &[("full", Taken(Self::Full)), ("none", NotYet)])
+    }
+}
+
+/// An item of `destination.partition_by`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PartitionColumn {
+    Date,
+}
+
+impl Setting for PartitionColumn {
+    const NOUN: &'static str = "a column to partition by";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        choose(text, Self::NOUN, &[("date", Taken(Self::Date)), ("app", NotYet)])
+    }
+}
+
+impl Setting for Table {
+    const NOUN: &'static str = "a table of the lake";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        let choice = |table| if table == Self::CardElements { NotYet } else { Taken(table) };
+        choose(text, Self::NOUN, &Self::ALL.map(|table| (table.name(), choice(table))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check;
+    use super::*;
+
+    #[test]
+    fn names_of_closed_sets() {
+        check::<SourceKind>(&[
+            ("graph", "Graph"),
+            ("files", "Files"),
+            ("lake", r#"is "lake", which this version does not support"#),
+            ("Graph", r#"is "Graph", not a kind of source"#),
+        ]);
+        check::<CloudName>(&[
+            ("global", "Global"),
+            ("us-gov-l4", "UsGovL4"),
+            ("us-gov-dod", "UsGovDod"),
+            ("custom", "Custom"),
+            ("emulator", "Emulator"),
+            ("china", r#"is "china", where Graph does not offer the interactions of Copilot"#),
+            ("", r#"is "", not a cloud"#),
+        ]);
+        check::<CredentialKind>(&[
+            ("client_secret", "ClientSecret"),
+            ("certificate", r#"is "certificate", which this version does not support"#),
+            ("password", r#"is "password", not a kind of credential"#),
+        ]);
+        check::<Content>(&[("full", "Full"), ("none", r#"is "none", which this version does not support"#)]);
+        check::<PartitionColumn>(&[
+            ("date", "Date"),
+            ("app", r#"is "app", which this version does not support"#),
+        ]);
+    }
+
+    #[test]
+    fn every_table_but_one_is_taken() {
+        for table in Table::ALL {
+            let taken = <Table as Setting>::parse(table.name()) == Ok(table);
+            assert_eq!(taken, table != Table::CardElements, "{table}");
+        }
+    }
+}

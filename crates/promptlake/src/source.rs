@@ -1,0 +1,186 @@
+//! From settings to a source that can be asked: secrets are read here and nowhere else, and the emulator is started
+//! where it is the tenant.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use graph_emulator::{Emulator, ServerOptions, TenantSpec};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as ObjectPath;
+use promptlake_extract::{
+    ApiVersion, FilesSettings, FilesSource, GraphClient, GraphSettings, GroupId, RunContext, UserRef,
+    UserSelection, read_users_csv,
+};
+use promptlake_model::TenantId;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::failure::Failure;
+use crate::settings;
+use crate::settings::{Credential, EmulatedTenant, GraphSource, GraphTenant, RealTenant, Users};
+
+/// A tenant that can be asked. The emulator, where there is one, lives as long as this.
+pub(crate) struct Tenant {
+    pub(crate) client: GraphClient,
+    pub(crate) id: TenantId,
+    emulator: Option<Emulator>,
+}
+
+impl Tenant {
+    /// Connects to the tenant of the settings. Nothing is asked of it yet.
+    pub(crate) async fn connect(
+        source: &GraphSource,
+        page_bytes_max: usize,
+        context: RunContext,
+    ) -> Result<Self, Failure> {
+        let (endpoint, emulator) = match &source.tenant {
+            GraphTenant::Real(real) => (Endpoint::of_real(real)?, None),
+            GraphTenant::Emulated(emulated) => {
+                let emulator = start_emulator(emulated).await?;
+                (Endpoint::of_emulator(&emulator)?, Some(emulator))
+            }
+        };
+        let id = endpoint.tenant;
+        let settings = GraphSettings {
+            graph_url: endpoint.graph_url,
+            login_url: endpoint.login_url,
+            tenant: id,
+            client_id: endpoint.client_id,
+            client_secret: endpoint.client_secret,
+            requests_per_second: source.requests_per_second.per_second(),
+            concurrency: source.concurrency.get(),
+            page_bytes_max,
+            api_version: ApiVersion::V1,
+        };
+        Ok(Self { client: GraphClient::new(settings, context)?, id, emulator })
+    }
+
+    pub(crate) async fn disconnect(self) {
+        if let Some(emulator) = self.emulator {
+            emulator.shutdown().await;
+        }
+    }
+}
+
+/// Where a tenant is and how one gets in.
+struct Endpoint {
+    graph_url: Url,
+    login_url: Url,
+    tenant: TenantId,
+    client_id: String,
+    client_secret: SecretString,
+}
+
+impl Endpoint {
+    fn of_real(real: &RealTenant) -> Result<Self, Failure> {
+        Ok(Self {
+            graph_url: real.cloud.graph_url.clone(),
+            login_url: real.cloud.login_url.clone(),
+            tenant: real.tenant_id,
+            client_id: real.client_id.to_string(),
+            client_secret: read_secret(&real.credential)?,
+        })
+    }
+
+    fn of_emulator(emulator: &Emulator) -> Result<Self, Failure> {
+        let odd = |error: &dyn std::error::Error| Failure::internal(error, "reach the emulator");
+        Ok(Self {
+            graph_url: Url::parse(&emulator.graph_url()).map_err(|error| odd(&error))?,
+            login_url: Url::parse(&emulator.login_url()).map_err(|error| odd(&error))?,
+            tenant: TenantId::parse(emulator.tenant_id()).map_err(|error| odd(&error))?,
+            client_id: emulator.client_id().to_owned(),
+            client_secret: SecretString::from(emulator.client_secret()),
+        })
+    }
+}
+
+fn read_secret(credential: &Credential) -> Result<SecretString, Failure> {
+    match credential {
+        Credential::ClientSecretEnv(name) => std::env::var(name).map(SecretString::from).map_err(|error| {
+            let hint = format!("set the environment variable {name} to the value of the app's client secret");
+            Failure::setting(&error, &format!("read source.credential: environment variable {name}"), &hint)
+        }),
+        Credential::ClientSecretFile(path) => {
+            let text =
+                read_file(path, "source.credential", "name a file that holds the client secret alone")?;
+            Ok(SecretString::from(String::from_utf8_lossy(&text).trim()))
+        }
+    }
+}
+
+fn read_file(path: &Path, setting: &str, hint: &str) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path)
+        .map_err(|error| Failure::setting(&error, &format!("read {setting}: {}", path.display()), hint))
+}
+
+async fn start_emulator(emulated: &EmulatedTenant) -> Result<Emulator, Failure> {
+    let millis = |at: promptlake_model::Timestamp| at.micros() / 1_000;
+    let spec = TenantSpec::default()
+        .with_seed(emulated.seed)
+        .with_users(emulated.users)
+        .with_interactions(emulated.interactions)
+        .with_window(millis(emulated.start), millis(emulated.end));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate is from 1 to 1,500 here"
+    )]
+    let requests_per_second =
+        emulated.requests_per_second.map(|rate| rate.per_second().ceil().max(1.0) as u32);
+    let options = ServerOptions { requests_per_second, ..ServerOptions::default() };
+    let hint = "see source.emulator in pipelines/demo.toml for what can be set";
+    Emulator::start(spec, options).await.map_err(|error| Failure::setting(&error, "start the emulator", hint))
+}
+
+/// Whom to ask, as the settings say it; a CSV file is read here.
+pub(crate) fn selection(users: &Users) -> Result<UserSelection, Failure> {
+    Ok(match users {
+        Users::Licensed => UserSelection::Licensed,
+        Users::Group(group) => {
+            let id = GroupId::parse(&group.to_string());
+            UserSelection::Group(id.map_err(|error| Failure::internal(&error, "read source.users.group"))?)
+        }
+        Users::Listed(users) => UserSelection::Ids(users.iter().map(user_ref).collect()),
+        Users::File(path) => {
+            let hint = "name a CSV file with a column id or userPrincipalName";
+            UserSelection::Ids(read_users_csv(&read_file(path, "source.users.file", hint)?)?)
+        }
+    })
+}
+
+fn user_ref(user: &settings::UserRef) -> UserRef {
+    match user {
+        settings::UserRef::Id(id) => UserRef::Id(*id),
+        settings::UserRef::PrincipalName(name) => UserRef::PrincipalName(name.clone()),
+    }
+}
+
+/// Opens a folder of saved pages, or one file of them.
+pub(crate) fn open_files(
+    source: &settings::FilesSource,
+    page_bytes_max: usize,
+    context: RunContext,
+) -> Result<FilesSource, Failure> {
+    let hint = "name a folder of saved pages, or one file";
+    let missing = |error: &dyn std::error::Error| {
+        Failure::setting(error, &format!("read source.path: {}", source.path.display()), hint)
+    };
+    let found = source.path.canonicalize().map_err(|error| missing(&error))?;
+    let (folder, root) = match (found.is_file(), found.parent(), found.file_name()) {
+        (true, Some(folder), Some(name)) => (folder, ObjectPath::from(name.to_string_lossy().as_ref())),
+        _ => (found.as_path(), ObjectPath::default()),
+    };
+    let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| missing(&error))?;
+    let pattern = source.user_id_from_path.clone();
+    let settings = FilesSettings {
+        store: Arc::new(store),
+        root,
+        tenant: source.tenant_id,
+        user_id_from_path: pattern.map(|pattern| -> promptlake_extract::UserIdFromPath {
+            Arc::new(move |path| pattern.capture(path).map(str::to_owned))
+        }),
+        user_id: source.user_id,
+        page_bytes_max,
+    };
+    Ok(FilesSource::new(settings, context)?)
+}

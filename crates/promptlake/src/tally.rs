@@ -1,0 +1,98 @@
+//! Counts what happens in a run: what the progress shows and the summary says.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use promptlake_flow::{Event, Observer, RequestKind};
+
+/// The counts of a run so far. Taken and read under one lock, held for an addition.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    counts: Mutex<Counts>,
+}
+
+/// What was counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) users_found: u64,
+    pub(crate) users_settled: BTreeMap<&'static str, u64>,
+    /// Requests by what was asked and how it was answered; `None` where no answer came.
+    pub(crate) requests: BTreeMap<(RequestKind, Option<u16>), u64>,
+    pub(crate) body_bytes: u64,
+    pub(crate) throttled: Duration,
+    pub(crate) new_records: u64,
+    pub(crate) known_records: u64,
+    pub(crate) rejects: u64,
+    pub(crate) committed_records: u64,
+    pub(crate) merged_rows: u64,
+    pub(crate) tables: BTreeMap<&'static str, TableCounts>,
+    pub(crate) recovered_runs: Vec<String>,
+}
+
+/// What was published of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct TableCounts {
+    pub(crate) files: u64,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Tally {
+    pub(crate) fn counts(&self) -> Counts {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        // A panic between two additions leaves counts that are still counts.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    pub(crate) fn settled(&self) -> u64 {
+        self.users_settled.values().sum()
+    }
+
+    pub(crate) fn requests_of(&self, kind: RequestKind) -> u64 {
+        self.requests.iter().filter(|((of, _), _)| *of == kind).map(|(_, count)| count).sum()
+    }
+
+    pub(crate) fn throttled_requests(&self) -> u64 {
+        self.requests.iter().filter(|((_, status), _)| *status == Some(429)).map(|(_, count)| count).sum()
+    }
+
+    fn add(&mut self, event: &Event) {
+        match event {
+            Event::UsersFound { users } => self.users_found += users,
+            Event::Answered { kind, status, body_bytes } => {
+                *self.requests.entry((*kind, *status)).or_default() += 1;
+                self.body_bytes += body_bytes;
+            }
+            Event::Throttled { wait } => self.throttled += *wait,
+            Event::UserSettled { status } => *self.users_settled.entry(status).or_default() += 1,
+            Event::PagePassed { new_records, known_records, rejects } => {
+                self.new_records += new_records;
+                self.known_records += known_records;
+                self.rejects += rejects;
+            }
+            Event::Committed { interactions, .. } => self.committed_records += interactions,
+            Event::Merged { rows, .. } => self.merged_rows += rows,
+            Event::Published { table, files, rows, bytes } => {
+                let counts = self.tables.entry(table).or_default();
+                counts.files += files;
+                counts.rows += rows;
+                counts.bytes += bytes;
+            }
+            Event::Recovered { run_id } => self.recovered_runs.push(run_id.clone()),
+            // Newer than this count: nothing that a person misses.
+            _ => {}
+        }
+    }
+}
+
+impl Observer for Tally {
+    fn observe(&self, event: &Event) {
+        self.lock().add(event);
+    }
+}

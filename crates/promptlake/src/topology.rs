@@ -1,0 +1,80 @@
+//! The flow on one screen: three stages and the two bounded channels between them.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+use promptlake_extract::{ExtractError, Extracted};
+use promptlake_flow::{ComputePool, Held, JobPanicked};
+use promptlake_load::{LoadError, Loaded, Loader, Loading};
+use promptlake_transform::Transformer;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Items that wait between two stages. Few: what they weigh is bounded by the permits that they carry, and more of
+/// them would only lie about.
+const ITEMS_WAITING: usize = 4;
+
+/// Pages transformed beyond one for each compute thread, so that a thread that is done finds the next one waiting.
+const PAGES_AHEAD: usize = 2;
+
+/// How the stages ended, each by itself.
+pub(crate) struct Ended {
+    pub(crate) extract: Result<(), ExtractError>,
+    pub(crate) transform: Result<(), JobPanicked>,
+    pub(crate) load: Result<Loaded, LoadError>,
+}
+
+/// Runs the three stages until all have ended. A stage that ends early closes its channels, which ends its
+/// neighbours: upstream nothing more is asked, downstream what came is committed.
+pub(crate) async fn flow<E: Future<Output = Result<(), ExtractError>>>(
+    extract: impl FnOnce(mpsc::Sender<Extracted>) -> E,
+    transformer: Transformer,
+    loader: Loader,
+    pool: ComputePool,
+    stop: CancellationToken,
+) -> Ended {
+    let (pages, pages_waiting) = mpsc::channel(ITEMS_WAITING);
+    let (rows, rows_waiting) = mpsc::channel(ITEMS_WAITING);
+    let (extract, transform, load) = tokio::join!(
+        extract(pages),
+        transform(pages_waiting, rows, Arc::new(transformer), pool),
+        loader.run(rows_waiting, stop),
+    );
+    Ended { extract, transform, load }
+}
+
+/// Pages to rows, several at once, in the order they came.
+async fn transform(
+    pages: mpsc::Receiver<Extracted>,
+    rows: mpsc::Sender<Loading>,
+    transformer: Arc<Transformer>,
+    pool: ComputePool,
+) -> Result<(), JobPanicked> {
+    let at_once = pool.threads() + PAGES_AHEAD;
+    let waiting = stream::unfold(pages, async |mut pages| Some((pages.recv().await?, pages)));
+    let mut transformed = std::pin::pin!(
+        waiting.map(|item| transform_item(item, Arc::clone(&transformer), &pool)).buffered(at_once)
+    );
+    while let Some(item) = transformed.next().await {
+        if rows.send(item?).await.is_err() {
+            // The loader has failed, and says why.
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+async fn transform_item(
+    item: Extracted,
+    transformer: Arc<Transformer>,
+    pool: &ComputePool,
+) -> Result<Loading, JobPanicked> {
+    match item {
+        Extracted::Page(Held { value: page, permit }) => {
+            let value = pool.run(move || transformer.page(&page)).await?;
+            Ok(Loading::Page(Held { value, permit }))
+        }
+        Extracted::SliceEnd(end) => Ok(Loading::SliceEnd(end)),
+        Extracted::UserEnd(end) => Ok(Loading::UserEnd(end)),
+    }
+}

@@ -1,0 +1,51 @@
+//! DuckDB, as a person would use it: a glob over the Parquet files of a table.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+const SCRIPT: &str = "\
+import duckdb, json, sys
+connection = duckdb.connect()
+connection.execute(\"SET TimeZone='UTC'\")
+rows = connection.execute(sys.stdin.read()).fetchall()
+json.dump(rows, sys.stdout, default=str)
+";
+
+/// Python with `duckdb`: what `cargo ci` installs.
+fn python() -> PathBuf {
+    let installed = || crate::root().join("target/python/bin/python");
+    let python = std::env::var_os("PROMPTLAKE_PYTHON").map_or_else(installed, PathBuf::from);
+    assert!(python.exists(), "{} is missing: run `cargo ci` once, which installs it", python.display());
+    python
+}
+
+/// The rows that a query gives.
+#[must_use]
+pub fn query(sql: &str) -> Vec<Vec<Value>> {
+    let mut command = Command::new(python());
+    command.args(["-c", SCRIPT]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().expect("start python");
+    let mut input = child.stdin.take().expect("stdin is piped");
+    std::io::Write::write_all(&mut input, sql.as_bytes()).expect("hand over the query");
+    drop(input);
+    let output = child.wait_with_output().expect("wait for python");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "DuckDB refused:\n{sql}\n{error}");
+    serde_json::from_slice(&output.stdout).expect("the script prints JSON")
+}
+
+/// The first value of the first row, as a number.
+#[must_use]
+pub fn number(sql: &str) -> u64 {
+    let rows = query(sql);
+    let value = rows.first().and_then(|row| row.first()).and_then(Value::as_u64);
+    value.unwrap_or_else(|| panic!("no number: {rows:?}\n{sql}"))
+}
+
+/// The glob of a table, as a quoted SQL string.
+#[must_use]
+pub fn files_of(lake: &Path, table: &str) -> String {
+    format!("'{}/{table}/**/*.parquet'", lake.display())
+}
