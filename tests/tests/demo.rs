@@ -67,7 +67,7 @@ fn with_books_of_another_run(
 fn assert_texts_and_links(lake: &Lake) {
     let interactions = files_of(&lake.path(), "interactions");
     let answers = query(&format!(
-        "SELECT count(*), count(text), count(*) FILTER (text LIKE '%<attachment%'), count(*) FILTER (text = '')
+        "SELECT count(*), count(text), count(*) FILTER (text LIKE '%<attachment%')
          FROM {interactions} WHERE app = 'bizchat' AND interaction_type = 'aiResponse'"
     ));
     let numbers: Vec<u64> = answers[0].iter().map(|value| value.as_u64().unwrap()).collect();

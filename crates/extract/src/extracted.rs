@@ -13,8 +13,8 @@ use crate::ExtractError;
 pub const PAGE_MEMORY_FACTOR: usize = 5;
 
 /// What is taken from the budget before a request goes out, when nobody knows yet how long the answer is: a page of
-/// a hundred records has about 200 kB.
-pub const FIRST_RESERVATION_BYTES: usize = 1 << 20;
+/// a hundred records has about 200 kB, and this spans one of 300: only a longer one needs to grow.
+pub const FIRST_RESERVATION_BYTES: usize = 3 << 19;
 
 /// Something on the wire to the next stage.
 #[derive(Debug)]

@@ -20,6 +20,8 @@ pub enum Event {
         /// Bytes of its body, after decompression.
         body_bytes: u64,
     },
+    /// A saved file was read to its end.
+    FileRead,
     /// The source said how long the whole tenant must wait.
     Throttled {
         /// How long.

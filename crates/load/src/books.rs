@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use promptlake_model::{Day, Owner, PartitionDay, RunId, SavedFile, Table, TenantId, Timestamp, Window};
 
 use crate::intervals::IntervalSet;
-use crate::record::{Commit, DaySpan, FileEntry, LakeFacts, Publish, Record, SegmentEntry, Touched};
+use crate::record::{
+    Commit, DaySpan, FileEntry, LakeFacts, PartialOf, Publish, Record, SegmentEntry, Touched,
+};
 
 /// The state after a number of records.
 #[derive(Debug, Clone, Default)]
@@ -15,7 +17,11 @@ pub struct Books {
     pub(crate) head: u64,
     pub(crate) lake: Option<LakeFacts>,
     coverage: HashMap<Owner, IntervalSet>,
+    /// Where the history of each user begins whom a slice was ever begun of, whatever came of it.
+    begun: HashMap<Owner, Timestamp>,
     touched: HashMap<Owner, TouchedDays>,
+    /// The tables that the last commit wrote.
+    pub(crate) tables: Vec<Table>,
     files: BTreeSet<(TenantId, SavedFile)>,
     /// Committed, not yet used up by a publish, in the order of their commits.
     pub(crate) segments: Vec<(RunId, SegmentEntry)>,
@@ -51,8 +57,8 @@ pub struct Wanted {
 pub enum WantedStart {
     /// At this instant, for everyone: an earlier one than before is a gap to be read.
     At(Timestamp),
-    /// At this instant for users of whom nothing is covered; for the others where their coverage begins, so that a
-    /// start relative to now is resolved once.
+    /// At this instant for users whom nobody asked of yet; for the others where their first slice began, so that a
+    /// start relative to now is resolved once, also where that slice came to nothing.
     OfNewUsers(Timestamp),
 }
 
@@ -79,12 +85,24 @@ impl Books {
     fn apply_commit(&mut self, run: &RunId, commit: &Commit) {
         for covered in &commit.covered {
             self.coverage.entry(covered.owner).or_default().insert(covered.window);
+            self.begin(covered.owner, covered.window);
         }
+        for partial in &commit.partial {
+            if let PartialOf::History { owner, window } = partial.of {
+                self.begin(owner, window);
+            }
+        }
+        self.tables.clone_from(&commit.tables);
         for touched in &commit.touched {
             self.touched.entry(touched.owner).or_default().add(touched);
         }
         self.files.extend(commit.files.iter().map(|covered| (covered.tenant, covered.file.clone())));
         self.segments.extend(commit.segments.iter().map(|segment| (run.clone(), segment.clone())));
+    }
+
+    fn begin(&mut self, owner: Owner, window: Window) {
+        let begun = self.begun.entry(owner).or_insert(window.from);
+        *begun = window.from.min(*begun);
     }
 
     fn apply_publish(&mut self, sequence: u64, run: &RunId, publish: &Publish) {
@@ -103,8 +121,8 @@ impl Books {
     pub fn windows_to_ask(&self, owner: &Owner, wanted: Wanted) -> Vec<Window> {
         let none = IntervalSet::default();
         let covered = self.coverage.get(owner).unwrap_or(&none);
-        let start = match (wanted.start, covered.first()) {
-            (WantedStart::OfNewUsers(_), Some(first)) => first,
+        let start = match (wanted.start, self.begun.get(owner)) {
+            (WantedStart::OfNewUsers(_), Some(begun)) => *begun,
             (WantedStart::At(start) | WantedStart::OfNewUsers(start), _) => start,
         };
         let Some(whole) = Window::new(start, wanted.end) else { return Vec::new() };

@@ -77,6 +77,12 @@ pub enum LoadError {
         /// The bytes there; `None` where nothing is.
         found: Option<u64>,
     },
+    /// A published file that the ledger names is gone: whoever deleted it did not tell the ledger.
+    #[error("look up known rows in {path}, which is gone")]
+    PublishedGone {
+        /// Its path.
+        path: String,
+    },
     /// A computation panicked: a defect of this program.
     #[error("compute")]
     Job(#[from] JobPanicked),
@@ -98,6 +104,9 @@ impl LoadError {
             }
             Self::Sort { .. } | Self::Merge { .. } | Self::Parquet { .. } => {
                 "run again: what is committed stays; if it fails again, report it with this message".into()
+            }
+            Self::PublishedGone { .. } => {
+                "restore the file: without it nobody can tell which of its records are there already".into()
             }
             Self::Job(_) => "this is a defect of promptlake; report it with this message".into(),
         }

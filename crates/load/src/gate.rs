@@ -14,6 +14,9 @@ use crate::books::Books;
 /// doubled.
 const KEY_BYTES: usize = 40;
 
+/// What a user takes beside his keys: his entry, and the first places of three sets.
+const USER_BYTES: usize = 400;
+
 /// The keys of the users who are being read.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
@@ -106,7 +109,8 @@ impl Gate {
 
     /// What the keys take, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.keys * KEY_BYTES
+        let looked_up: usize = self.users.values().map(|user| user.looked_up.capacity()).sum();
+        self.keys * KEY_BYTES + self.users.len() * USER_BYTES + looked_up * size_of::<PartitionDay>()
     }
 }
 

@@ -9,6 +9,7 @@ use promptlake_model::{RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::layout;
 use crate::store::{Store, StoreError};
@@ -48,6 +49,8 @@ pub(crate) struct ProcessIdentity {
     pub(crate) host: String,
     /// `None` where the system does not tell.
     pub(crate) boot_id: Option<String>,
+    /// The namespace that the process id is counted in; `None` where the system does not tell.
+    pub(crate) process_namespace: Option<String>,
     pub(crate) process_id: u32,
     /// Clock ticks from boot to the start of the process, `None` where the system does not tell.
     pub(crate) process_start: Option<u64>,
@@ -68,6 +71,7 @@ impl ProcessIdentity {
         Self {
             host: read("/proc/sys/kernel/hostname").unwrap_or_else(|| "unknown".into()),
             boot_id: read("/proc/sys/kernel/random/boot_id"),
+            process_namespace: process_namespace(),
             process_id,
             process_start: process_start(process_id),
         }
@@ -76,8 +80,19 @@ impl ProcessIdentity {
     /// Whether this process is known to be gone: only one of the same host and boot can be looked for.
     fn is_gone(&self, here: &Self) -> bool {
         let same_boot = self.boot_id.is_some() && self.boot_id == here.boot_id && self.host == here.host;
-        same_boot && self.process_start.is_some() && process_start(self.process_id) != self.process_start
+        // Containers of one host share its boot and may share its name, but don't see each other's processes.
+        let same_namespace =
+            self.process_namespace.is_some() && self.process_namespace == here.process_namespace;
+        same_boot
+            && same_namespace
+            && self.process_start.is_some()
+            && process_start(self.process_id) != self.process_start
     }
+}
+
+fn process_namespace() -> Option<String> {
+    let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(namespace.to_string_lossy().into_owned())
 }
 
 /// When a process started; `None` where there is none, or only one that waits to be reaped.
@@ -129,10 +144,11 @@ pub(crate) async fn read_all(store: &Store) -> Result<Vec<(Heartbeat, DateTime<U
     Ok(heartbeats)
 }
 
-/// Renews the heartbeat of this run until it is dropped.
+/// Renews the heartbeat of this run until it is stopped.
 #[derive(Debug)]
 pub(crate) struct Pulse {
     task: JoinHandle<()>,
+    stop: CancellationToken,
     /// How long the last renewal is past, once that is too long.
     lost: watch::Receiver<Option<Duration>>,
 }
@@ -147,11 +163,16 @@ impl Pulse {
         stale_after: Duration,
     ) -> Self {
         let (sender, lost) = watch::channel(None);
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
         let task = tokio::spawn(async move {
             let mut heartbeat = heartbeat;
             let mut renewed = clock.elapsed();
             loop {
-                tokio::time::sleep(every).await;
+                tokio::select! {
+                    () = stopped.cancelled() => return,
+                    () = tokio::time::sleep(every) => {}
+                }
                 heartbeat.renewed_at = Timestamp::from_micros(clock.now_micros());
                 let began = clock.elapsed();
                 let deadline = (renewed + stale_after / 2).saturating_sub(began);
@@ -168,7 +189,15 @@ impl Pulse {
                 }
             }
         });
-        Self { task, lost }
+        Self { task, stop, lost }
+    }
+
+    /// Renews no more. A renewal under way has landed when this returns, so that what is deleted stays deleted.
+    pub(crate) async fn stop(&mut self) {
+        self.stop.cancel();
+        if let Err(error) = (&mut self.task).await {
+            tracing::warn!(%error, "the heartbeat ended early");
+        }
     }
 
     /// Fails when the heartbeat was lost. To be asked before anything is made to count.
@@ -178,8 +207,9 @@ impl Pulse {
 }
 
 impl Drop for Pulse {
+    /// A run that fails does not wait for its heartbeat: its process ends.
     fn drop(&mut self) {
-        self.task.abort();
+        self.stop.cancel();
     }
 }
 
@@ -202,11 +232,13 @@ mod tests {
         let other_host = ProcessIdentity { host: "elsewhere".into(), ..reused.clone() };
         let other_boot = ProcessIdentity { boot_id: Some("b".into()), ..reused.clone() };
         let untold = ProcessIdentity { boot_id: None, ..reused.clone() };
+        let container = ProcessIdentity { process_namespace: Some("pid:[1]".into()), ..reused.clone() };
         for (name, process, ended) in [
             ("this very process", here.clone(), false),
             ("another process of the same number", reused, true),
             ("another host", other_host, false),
             ("another boot", other_boot, false),
+            ("another container", container, false),
             ("a system that does not tell", untold, false),
         ] {
             let life = heartbeat(process).life(&here, TimeDelta::zero(), STALE);

@@ -28,10 +28,6 @@ impl IntervalSet {
         missing
     }
 
-    pub(crate) fn first(&self) -> Option<Timestamp> {
-        self.0.first().map(|window| window.from)
-    }
-
     /// The end of the newest window.
     pub(crate) fn end(&self) -> Option<Timestamp> {
         self.0.last().map(|window| window.to)

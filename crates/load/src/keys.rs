@@ -35,6 +35,9 @@ pub(crate) async fn keys_in(
     let table = file.table;
     let failed = move |source| LoadError::Parquet { table, source };
     let path = Path::parse(&file.path).map_err(|error| failed(ParquetError::External(Box::new(error))))?;
+    if store.head(&path).await?.is_none() {
+        return Err(LoadError::PublishedGone { path: file.path.clone() });
+    }
     let metadata = Arc::new(read_footer(store, &path, file).await?);
     let user = owner.user.to_string();
     let row_groups: Vec<usize> =
@@ -58,7 +61,7 @@ pub(crate) async fn keys_in(
                 let blocks = store.get_ranges(&path, &ranges).await?;
                 decoder.push_ranges(ranges, blocks).map_err(failed)?;
             }
-            DecodeResult::Data(rows) => keys.extend(keys_of(&rows, owner, table)),
+            DecodeResult::Data(rows) => keys.extend(keys_of(&rows, owner, table).map_err(failed)?),
             DecodeResult::Finished => return Ok(keys),
         }
     }
@@ -101,11 +104,18 @@ const fn key_column(table: Table) -> &'static str {
     }
 }
 
-fn keys_of(rows: &RecordBatch, owner: Owner, table: Table) -> Vec<RecordId> {
-    let column = |name| rows.column_by_name(name).map(AsArray::as_string::<i32>);
-    let columns = (column("tenant_id"), column("user_id"), column(key_column(table)));
-    let (Some(tenants), Some(users), Some(keys)) = columns else { return Vec::new() };
+/// A key that can't be read is an error: taken for unknown, its row would come twice.
+fn keys_of(rows: &RecordBatch, owner: Owner, table: Table) -> Result<Vec<RecordId>, ParquetError> {
+    let column = |name| {
+        let found = rows.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+        found.ok_or_else(|| ParquetError::General(format!("there is no text column {name}")))
+    };
+    let (tenants, users, keys) = (column("tenant_id")?, column("user_id")?, column(key_column(table))?);
     let (tenant, user) = (owner.tenant.to_string(), owner.user.to_string());
     let own = (0..rows.num_rows()).filter(|row| users.value(*row) == user && tenants.value(*row) == tenant);
-    own.filter_map(|row| RecordId::parse(keys.value(row))).collect()
+    let key = |row| {
+        let text = keys.value(row);
+        RecordId::parse(text).ok_or_else(|| ParquetError::General(format!("{text:?} is no key")))
+    };
+    own.map(key).collect()
 }

@@ -75,8 +75,6 @@ pub(crate) struct Lake {
     pulse: Pulse,
     /// Objects staged so far: each gets its own number.
     staged: u32,
-    /// Publishes carried out that no record says so of.
-    pub(crate) carried_out: Vec<u64>,
 }
 
 impl Lake {
@@ -87,7 +85,7 @@ impl Lake {
         ledger: Ledger,
         pulse: Pulse,
     ) -> Self {
-        Self { means, settings, run, ledger, pulse, staged: 0, carried_out: Vec::new() }
+        Self { means, settings, run, ledger, pulse, staged: 0 }
     }
 
     pub(crate) const fn next_number(&mut self) -> u32 {
@@ -95,11 +93,16 @@ impl Lake {
         self.staged
     }
 
-    /// Makes a record, which also says what was carried out before it. A run whose heartbeat was lost makes none.
+    /// Makes a record. A run whose heartbeat was lost makes none.
     pub(crate) async fn append(&mut self, deed: Deed) -> Result<u64, LoadError> {
         self.pulse.check()?;
-        let carried_out = std::mem::take(&mut self.carried_out);
-        Ok(self.ledger.append(Deed { carried_out, ..deed }).await?)
+        Ok(self.ledger.append(deed).await?)
+    }
+
+    /// Ends the heartbeat, and takes away what showed that this run lives.
+    pub(crate) async fn leave(&mut self) -> Result<(), LoadError> {
+        self.pulse.stop().await;
+        Ok(self.means.store.delete(&layout::heartbeat(&self.run.id)).await?)
     }
 
     /// Sorts rows and stages them as a segment.

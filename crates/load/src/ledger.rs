@@ -117,7 +117,9 @@ impl Ledger {
     async fn settle(&mut self, record: &Record, doubt: Option<StoreError>) -> Result<(), LedgerError> {
         let sequence = record.sequence;
         match (self.read(sequence).await?, doubt) {
-            (Some(there), _) if there.id == record.id => Ok(()),
+            (Some(there), _) if there.id == record.id => {
+                Ok(self.store.sync_directories(&layout::record(sequence)).await?)
+            }
             (Some(there), _) => Err(self.give_up_behind(there).await),
             (None, Some(source)) => self.give_up_at(record, source).await,
             (None, None) => {
@@ -159,6 +161,14 @@ impl Ledger {
                 Ok(Some(there)) => next = there,
                 Ok(None) | Err(_) => return lost,
             }
+        }
+    }
+
+    /// This run gives itself up: what it committed is left for the next one, which need not wait for it.
+    pub(crate) async fn surrender(&mut self) -> Result<(), LedgerError> {
+        match self.append(self.abandonment()).await {
+            Ok(_) | Err(LedgerError::Abandoned { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

@@ -61,26 +61,23 @@ impl Loader {
         heartbeat.write(&means.store).await?;
         let (every, stale_after) = (settings.heartbeat_every, settings.stale_after);
         let pulse = Pulse::start(means.store.clone(), heartbeat, means.clock, every, stale_after);
-        let opened = Self::open_ledger(&means, settings, &run, pulse).await;
-        if opened.is_err() {
+        let facts = LakeFacts { partition_by: vec!["date".into()] };
+        let ledger = Ledger::open(means.store.clone(), run.id.clone(), means.clock, facts).await;
+        if ledger.is_err() {
             // It never began: nobody should wait for it. Where even that fails, its heartbeat goes stale.
             drop(means.store.delete(&layout::heartbeat(&run.id)).await);
         }
+        let mut lake = Lake::new(means, settings, run, ledger?, pulse);
+        if let Err(error) = lake.recover().await {
+            // Refused, it has changed nothing. After any other failure it may have, and the heartbeat tells whose.
+            if matches!(error, LoadError::OtherRun { .. }) {
+                drop(lake.leave().await);
+            }
+            return Err(error);
+        }
+        warn_of_new_tables(&lake);
         let (gate, gathered, progress) = Default::default();
-        Ok(Self { lake: opened?, gate, gathered, progress })
-    }
-
-    async fn open_ledger(
-        means: &Means,
-        settings: LakeSettings,
-        run: &Run,
-        pulse: Pulse,
-    ) -> Result<Lake, LoadError> {
-        let facts = LakeFacts { partition_by: vec!["date".into()] };
-        let ledger = Ledger::open(means.store.clone(), run.id.clone(), means.clock, facts).await?;
-        let mut lake = Lake::new(means.clone(), settings, run.clone(), ledger, pulse);
-        lake.recover().await?;
-        Ok(lake)
+        Ok(Self { lake, gate, gathered, progress })
     }
 
     /// What the lake holds: for planning.
@@ -233,8 +230,10 @@ impl Loader {
 
     async fn finish(mut self, interrupted: bool) -> Result<Loaded, LoadError> {
         if interrupted {
-            // The heartbeat stays, so that the next run finds at once that this one has ended.
             self.commit().await?;
+            // So that no run, on whatever host, waits for this one.
+            self.lake.ledger.surrender().await?;
+            self.lake.leave().await?;
             return Ok(Loaded::Committed);
         }
         if self.books().segments.is_empty() {
@@ -242,12 +241,9 @@ impl Loader {
         } else {
             self.publish_all(false).await?;
         }
-        if !self.lake.carried_out.is_empty() {
-            self.lake.append(Deed::default()).await?;
-        }
-        let (store, run) = (&self.lake.means.store, &self.lake.run.id);
-        store.delete_below(&layout::staging_of(run)).await?;
-        store.delete(&layout::heartbeat(run)).await?;
+        let staging = layout::staging_of(&self.lake.run.id);
+        self.lake.means.store.delete_below(&staging).await?;
+        self.lake.leave().await?;
         Ok(Loaded::Published)
     }
 
@@ -264,6 +260,14 @@ impl Loader {
             self.lake.means.observer.observe(&Event::Committed { sequence, interactions });
         }
         Ok(())
+    }
+}
+
+/// A table that is switched on holds only what is read from then on.
+fn warn_of_new_tables(lake: &Lake) {
+    let before = &lake.ledger.books().tables;
+    for table in lake.settings.tables.iter().filter(|table| !before.is_empty() && !before.contains(table)) {
+        tracing::warn!("the table {table} is new in this lake: it begins with the next new record");
     }
 }
 

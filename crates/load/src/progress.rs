@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use promptlake_model::{
     Day, Owner, PageBatch, PageReading, PartitionDay, Slice, SliceEnd, SliceId, SliceOutcome, SliceScope,
-    UserEnd,
+    TenantId, UserEnd, UserStatus,
 };
 
 use crate::book_rows::SettledUser;
-use crate::record::{Commit, Covered, CoveredFile, DaySpan, Partial, Touched};
+use crate::record::{Commit, Covered, CoveredFile, DaySpan, Partial, PartialOf, Touched};
 
 /// Slices and users of which something came, and is not settled or not committed.
 #[derive(Debug, Default)]
@@ -35,6 +35,7 @@ struct SliceProgress {
 #[derive(Debug, Default)]
 struct UserProgress {
     pages: u32,
+    unreadable_pages: u32,
     added_records: u64,
     end: Option<UserEnd>,
 }
@@ -49,6 +50,7 @@ impl Progress {
         slice.readable &= page.reading == PageReading::Read;
         let user = self.users.entry(page.owner).or_default();
         user.pages += 1;
+        user.unreadable_pages += u32::from(page.reading == PageReading::Unreadable);
         user.added_records += page.records.len() as u64;
         self.touch(page);
         self.settle(page.owner);
@@ -71,7 +73,7 @@ impl Progress {
 
     /// Whether a commit would say anything.
     pub(crate) fn has_news(&self) -> bool {
-        let news = |slice: &SliceProgress| slice.pages_since_commit > 0 || slice.is_whole();
+        let news = |slice: &SliceProgress| slice.pages_since_commit > 0 || slice.is_over();
         !self.touched.is_empty() || !self.settled.is_empty() || self.slices.values().any(news)
     }
 
@@ -89,9 +91,10 @@ impl Progress {
                 (SliceScope::File(file), true) => {
                     commit.files.push(CoveredFile { tenant: slice.slice.tenant, file: file.clone() });
                 }
-                (scope, false) if slice.pages_since_commit > 0 => {
-                    let page_count = slice.pages_since_commit;
-                    commit.partial.push(Partial { slice: scope.to_string(), page_count });
+                // Also one that was begun in vain: where the history of its user begins is settled by it.
+                (scope, false) if slice.pages_since_commit > 0 || slice.is_over() => {
+                    let of = partial_of(slice.slice.tenant, scope);
+                    commit.partial.push(Partial { of, page_count: slice.pages_since_commit });
                 }
                 (_, false) => {}
             }
@@ -141,7 +144,13 @@ impl Progress {
     fn settle(&mut self, owner: Owner) {
         let user = self.users.entry(owner).or_default();
         let pages = user.pages;
-        let Some(end) = user.end.take_if(|end| end.page_count == pages) else { return };
+        let Some(mut end) = user.end.take_if(|end| end.page_count == pages) else { return };
+        // The source took its pages for read: that they were none is only known here.
+        if user.unreadable_pages > 0 && matches!(end.status, UserStatus::Extracted | UserStatus::Empty) {
+            end.status = UserStatus::Failed;
+            end.reason =
+                Some(format!("{} of his pages could not be read: see rejects", user.unreadable_pages));
+        }
         let added_records = user.added_records;
         self.users.remove(&owner);
         self.settled.push(SettledUser { end, added_records });
@@ -156,6 +165,13 @@ impl SliceProgress {
 
     fn is_whole(&self) -> bool {
         self.is_over() && self.readable && self.end.is_some_and(|(_, outcome)| outcome == SliceOutcome::Whole)
+    }
+}
+
+fn partial_of(tenant: TenantId, scope: &SliceScope) -> PartialOf {
+    match scope {
+        SliceScope::History { owner, window } => PartialOf::History { owner: *owner, window: *window },
+        SliceScope::File(file) => PartialOf::File { tenant, file: file.clone() },
     }
 }
 

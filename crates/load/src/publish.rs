@@ -71,7 +71,8 @@ impl Lake {
         }
         let deed = Deed { commit, publish: Some(publish.clone()), ..Deed::default() };
         let sequence = self.append(deed).await?;
-        self.carry_out(sequence, &publish).await?;
+        self.carry_out(&publish).await?;
+        self.append(Deed { carried_out: vec![sequence], ..Deed::default() }).await?;
         for path in longer_segments {
             self.means.store.delete(&known_path(&path)).await?;
         }
@@ -199,7 +200,7 @@ impl Lake {
 
     /// Does what a publish record says, as often as it is asked to: puts the files in their places, `interactions`
     /// last, so that whoever finds a record finds its children; then deletes what they were made of.
-    pub(crate) async fn carry_out(&mut self, sequence: u64, publish: &Publish) -> Result<(), LoadError> {
+    pub(crate) async fn carry_out(&self, publish: &Publish) -> Result<(), LoadError> {
         let (parents, children): (Vec<_>, Vec<_>) =
             publish.files.iter().partition(|file| file.table == Table::Interactions);
         for files in [children, parents] {
@@ -220,7 +221,6 @@ impl Lake {
                 });
             }
         }
-        self.carried_out.push(sequence);
         Ok(())
     }
 
@@ -231,6 +231,8 @@ impl Lake {
             self.look_up(&staged, file.bytes).await?;
             self.means.store.rename(&staged, &path).await?;
             self.look_up(&path, file.bytes).await?;
+        } else {
+            self.means.store.sync_directories(&path).await?;
         }
         // Gone after a rename; left over where an earlier attempt was cut off in between.
         self.means.store.delete(&staged).await?;

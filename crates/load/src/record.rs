@@ -91,13 +91,20 @@ pub(crate) struct CoveredFile {
     pub(crate) file: SavedFile,
 }
 
-/// A slice that is partly there.
+/// A slice that is partly there, or was begun in vain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Partial {
-    /// The slice, in words.
-    pub(crate) slice: String,
+    pub(crate) of: PartialOf,
     pub(crate) page_count: u32,
+}
+
+/// What a partial slice spans.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum PartialOf {
+    History { owner: Owner, window: Window },
+    File { tenant: TenantId, file: SavedFile },
 }
 
 /// The days of the rows that a commit adds for one user.

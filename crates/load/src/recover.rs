@@ -37,11 +37,15 @@ impl Lake {
         for run in &others.runs {
             if !self.ledger.books().abandoned.contains(run) {
                 self.append(Deed { abandoned: Some(run.clone()), ..Deed::default() }).await?;
-                self.means.observer.observe(&Event::Recovered { run_id: run.to_string() });
             }
+            self.means.observer.observe(&Event::Recovered { run_id: run.to_string() });
         }
-        for (sequence, (_, publish)) in self.ledger.books().open_publishes.clone() {
-            self.carry_out(sequence, &publish).await?;
+        let open = self.ledger.books().open_publishes.clone();
+        for (_, publish) in open.values() {
+            self.carry_out(publish).await?;
+        }
+        if !open.is_empty() {
+            self.append(Deed { carried_out: open.into_keys().collect(), ..Deed::default() }).await?;
         }
         // Published before anything new is read, so that known rows are always found in published files.
         self.publish(None).await?;

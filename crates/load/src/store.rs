@@ -132,6 +132,19 @@ impl Store {
         }
     }
 
+    /// Syncs the directories that lead to an object: it may have been put there by a process that was killed before
+    /// it had done so. A remote store has nothing to sync.
+    pub(crate) async fn sync_directories(&self, path: &Path) -> Result<(), StoreError> {
+        let Some(root) = self.local_root.clone() else { return Ok(()) };
+        let below: PathBuf = root.join(path.as_ref());
+        let synced = tokio::task::spawn_blocking(move || {
+            let directories = below.ancestors().skip(1).take_while(|directory| directory.starts_with(&root));
+            directories.map(std::fs::File::open).try_for_each(|directory| directory?.sync_all())
+        });
+        let synced = synced.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        synced.map_err(|error| failed("sync", path, local_error(error)))
+    }
+
     /// A writer of one object that is seen only when it is finished.
     pub(crate) fn writer(&self, path: Path) -> ObjectWriter {
         let objects = Arc::clone(&self.objects);
@@ -141,7 +154,7 @@ impl Store {
     }
 }
 
-/// Writes one object piece by piece, holding back at most two parts.
+/// Writes one object piece by piece. It holds back a part, and what was written at once beyond it.
 #[derive(Debug)]
 pub(crate) struct ObjectWriter {
     writer: BufWriter,

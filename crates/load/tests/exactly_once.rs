@@ -1,12 +1,13 @@
 //! Runs that die at every change they make to the store, runs that meet what is there already, lakes that are not
 //! what they should be: each record once, or a refusal.
+#![expect(clippy::unwrap_used, reason = "what a test does not get, fails it")]
 
 mod common;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::store::Dying;
+use common::store::{Dying, Forgetful, Lost};
 use common::{Plan, expected, row_count, run, seen};
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -133,6 +134,98 @@ async fn a_run_that_dies_at_any_change_loses_and_doubles_nothing_when_it_publish
 }
 
 #[tokio::test]
+async fn a_run_that_dies_at_any_change_loses_and_doubles_nothing_when_segments_do_not_fit_one_merge() {
+    // Two at a time: the others are first merged into longer ones.
+    let plan = Plan { gather_bytes: 60_000, merge_bytes: 64 << 10, ..Plan::new(1, USERS) };
+    die_everywhere(plan, 25).await;
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_counts_once() {
+    let (objects, _) = memory();
+    let forgetful = Forgetful::new(Arc::clone(&objects) as _, Lost::Answer);
+    let plan = Plan { gather_bytes: 60_000, ..Plan::new(1, USERS) };
+    assert_eq!(run(Store::new(Arc::new(forgetful)), &plan).await.unwrap(), Loaded::Published);
+    assert_whole(&*objects, USERS).await;
+}
+
+#[tokio::test]
+async fn a_commit_that_never_arrived_is_given_up_at_its_number_and_the_next_run_goes_on() {
+    let (objects, store) = memory();
+    let forgetful = Forgetful::new(Arc::clone(&objects) as _, Lost::Request);
+    let plan = Plan { gather_bytes: 60_000, ..Plan::new(1, USERS) };
+    let failed = run(Store::new(Arc::new(forgetful)), &plan).await.unwrap_err();
+    let LoadError::Ledger(error) = failed else { panic!("{failed}") };
+    assert!(matches!(error, promptlake_load::LedgerError::InDoubt { sequence: 1, .. }), "{error}");
+    let first = objects.get(&Path::from("_promptlake/ledger/00000000000000000001.json")).await.unwrap();
+    let first: serde_json::Value = serde_json::from_slice(&first.bytes().await.unwrap()).unwrap();
+    assert_eq!(
+        first["deed"]["abandoned"], first["run_id"],
+        "the number is taken, so the late put can't land"
+    );
+    run(store, &Plan { run: 2, ..plan }).await.unwrap();
+    assert_whole(&*objects, USERS).await;
+}
+
+#[tokio::test]
+async fn a_start_that_fails_while_it_recovers_does_not_lock_the_lake() {
+    let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let plan = Plan { gather_bytes: 60_000, ..Plan::new(1, USERS) };
+    let killed = Dying::after(25, Arc::clone(&objects));
+    run(Store::new(Arc::new(killed)), &plan).await.unwrap_err();
+    for changes in 1..25_u64 {
+        let full = Dying::after(usize::try_from(changes).unwrap(), Arc::clone(&objects));
+        let again = Plan { run: 10 + changes, ..plan.clone() };
+        drop(common::open(Store::new(Arc::new(full)), &again).await);
+    }
+    run(Store::new(Arc::clone(&objects)), &Plan { run: 99, ..plan }).await.unwrap();
+    assert_whole(&*objects, USERS).await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_gives_itself_up_and_nobody_waits_for_it() {
+    let (objects, store) = memory();
+    let plan = Plan { gather_bytes: 60_000, ..Plan::new(1, USERS) };
+    assert_eq!(common::run_and_stop(store.clone(), &plan).await.unwrap(), Loaded::Committed);
+    assert_eq!(seen(&*objects, Table::Interactions).await.len(), 0, "a stop publishes nothing");
+    // No heartbeat of another is stale for ten minutes, and its process lives: it is this one.
+    let next = Plan { run: 2, ..plan };
+    common::open_with_stale_after(store, &next, Duration::from_mins(10)).await.unwrap();
+    assert_whole(&*objects, USERS).await;
+}
+
+#[tokio::test]
+async fn the_start_of_a_user_who_failed_stays_where_it_was_first() {
+    let (_, store) = memory();
+    common::run_cut_off(store.clone(), &Plan::new(1, 1..2)).await.unwrap();
+    let loader = common::open(store, &Plan::new(2, 1..2)).await.unwrap();
+    let at = |days: i64| Timestamp::from_micros(common::START_MICROS + days * common::DAY_MICROS);
+    let wanted = promptlake_load::Wanted {
+        start: promptlake_load::WantedStart::OfNewUsers(at(9)),
+        end: at(20),
+        lookback_micros: 0,
+    };
+    let known = loader.books().windows_to_ask(&common::owner(1), wanted);
+    assert_eq!(known, [Window::new(at(0), at(20)).unwrap()]);
+    let new = loader.books().windows_to_ask(&common::owner(2), wanted);
+    assert_eq!(new, [Window::new(at(9), at(20)).unwrap()]);
+}
+
+#[tokio::test]
+async fn undated_rows_and_rejects_are_known_to_later_runs() {
+    let (objects, store) = memory();
+    for run in 1..=3 {
+        // Each run is a day after the one before, so that the rejects of each would lie under another day.
+        common::run_undated_and_reject(store.clone(), &Plan::new(run, 1..2)).await.unwrap();
+    }
+    assert_eq!(row_count(&*objects, Table::Interactions).await, 7);
+    assert_eq!(row_count(&*objects, Table::Rejects).await, 1);
+    let listed = objects.list_with_delimiter(Some(&Path::from("interactions"))).await.unwrap();
+    let days: Vec<&str> = listed.common_prefixes.iter().map(AsRef::as_ref).collect();
+    assert_eq!(days, ["interactions/date=__HIVE_DEFAULT_PARTITION__"]);
+}
+
+#[tokio::test]
 async fn a_second_run_is_refused_while_another_may_live() {
     let (_, store) = memory();
     let first = common::open(store.clone(), &Plan::new(1, USERS)).await.unwrap();
@@ -156,7 +249,7 @@ async fn a_gap_a_broken_record_and_a_newer_one_stop_the_start_and_are_named() {
         match change {
             None => objects.delete(&record(1)).await.unwrap(),
             Some(body) => {
-                drop(objects.put(&record(1), PutPayload::from_static(body.as_bytes())).await.unwrap())
+                drop(objects.put(&record(1), PutPayload::from_static(body.as_bytes())).await.unwrap());
             }
         }
         let refused = run(store, &Plan::new(2, USERS)).await.unwrap_err();

@@ -59,6 +59,7 @@ guid!(
 
 /// Whose history was asked for. The record itself never says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Owner {
     /// The tenant.
     pub tenant: TenantId,
@@ -92,8 +93,27 @@ impl fmt::Debug for RecordId {
 
 /// One run of the program: sorts by start, safe in a path, never given twice.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct RunId(Arc<str>);
+
+/// A run id that could not stand in a path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no run id")]
+pub struct NotARunId(pub String);
+
+impl TryFrom<String> for RunId {
+    type Error = NotARunId;
+
+    fn try_from(text: String) -> Result<Self, NotARunId> {
+        Self::parse(&text).ok_or(NotARunId(text))
+    }
+}
+
+impl From<RunId> for String {
+    fn from(run: RunId) -> Self {
+        run.as_str().to_owned()
+    }
+}
 
 impl RunId {
     /// The id of a run that starts at `started_at`; `chance` tells apart those of one second.

@@ -15,7 +15,7 @@ mod time;
 mod user;
 
 pub use batch::{PageBatch, PageReading, RecordKey, RejectKey, TableRows};
-pub use identity::{NotAGuid, Owner, RecordId, RunId, TenantId, UserId};
+pub use identity::{NotAGuid, NotARunId, Owner, RecordId, RunId, TenantId, UserId};
 pub use page::{PageForm, RawPage};
 pub use slice::{SavedFile, Slice, SliceEnd, SliceId, SliceOutcome, SliceScope, UserEnd};
 pub use table::{Column, ColumnType, SCHEMA_VERSION, Table};

@@ -38,6 +38,7 @@ pub enum SliceScope {
 
 /// One version of a file of saved pages. Another size or etag is another file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SavedFile {
     /// Its path below the source's folder.
     pub path: String,

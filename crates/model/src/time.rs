@@ -191,6 +191,7 @@ impl<'de> Deserialize<'de> for PartitionDay {
 
 /// A stretch of time, half-open: `[from, to)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Window {
     /// The first instant inside.
     pub from: Timestamp,

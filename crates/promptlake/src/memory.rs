@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn the_shares_stay_within_the_limit_and_leave_room_for_a_page() {
-        for (limit_mib, readers, page_mib) in [(128, 8, 9), (256, 8, 20), (512, 8, 43), (4096, 64, 64)] {
+        for (limit_mib, readers, page_mib) in [(128, 8, 8), (256, 8, 20), (512, 8, 42), (4096, 64, 64)] {
             let shares = Shares::of(limit_mib * MIB, readers);
             let all = shares.pages_bytes + shares.gather_bytes + shares.merge_bytes + shares.known_bytes;
             assert!(all as u64 <= limit_mib * MIB);

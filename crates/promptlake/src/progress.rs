@@ -35,7 +35,7 @@ impl Progress {
         let task = tokio::spawn(async move {
             let every = if terminal { TERMINAL_EVERY } else { LINES_EVERY };
             let bar = terminal.then(terminal_bar);
-            let mut rate = Rate::default();
+            let mut rate = Rate { seen: [(Duration::ZERO, 0)].into() };
             while !wait(&ended, every).await {
                 let counts = tally.counts();
                 let now = Now { rate: rate.at(clock.elapsed(), &counts), counts };
@@ -73,7 +73,6 @@ fn terminal_bar() -> ProgressBar {
 }
 
 /// Requests a second over the last [`RATE_OVER`].
-#[derive(Default)]
 struct Rate {
     seen: std::collections::VecDeque<(Duration, u64)>,
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use promptlake_extract::{RunContext, Unresolved, UserPlan, UserRef};
 use promptlake_flow::{ByteBudget, Clock, ComputePool};
-use promptlake_load::{Books, FileCompression, LakeSettings, Loader, Means, Run, Store, Wanted, WantedStart};
+use promptlake_load::{
+    Books, FileCompression, LakeSettings, Loaded, Loader, Means, Run, Store, Wanted, WantedStart,
+};
 use promptlake_model::{Owner, RunId, Slice, SliceId, SliceScope, TenantId, Timestamp, UserProfile};
 use promptlake_transform::{TransformSettings, Transformer};
 use rand::rngs::{StdRng, SysRng};
@@ -24,6 +26,9 @@ use crate::topology::{self, Ended};
 
 /// How far the local clock may be off before it is said: windows end by the earlier of the two clocks.
 const CLOCK_SKEW_MICROS_MAX: i64 = 5 * 60 * 1_000_000;
+
+/// What a page must be able to take: a hundred records that are all twenty times as long as usual.
+const LEAST_PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Files are one slice each, read one after the other.
 const FILE_READERS: usize = 1;
@@ -55,10 +60,11 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Outcome, Failure> {
         took: context.clock.elapsed(),
         lake: context.pipeline.destination.root.clone(),
         file: arguments.file,
+        loaded: ended.load.as_ref().ok().copied(),
         unresolved,
     };
     eprintln!("{summary}");
-    ended.conclude(&summary, context.stop.is_cancelled())
+    ended.conclude(&summary)
 }
 
 /// A run whose stages have ended.
@@ -69,14 +75,15 @@ struct Ran {
 
 impl Ended {
     /// The first failure that matters: what could not be stored comes before what could not be read.
-    fn conclude(self, summary: &Summary, stopped: bool) -> Result<Outcome, Failure> {
-        self.load?;
+    fn conclude(self, summary: &Summary) -> Result<Outcome, Failure> {
+        let loaded = self.load?;
         self.transform.map_err(|error| Failure::internal(&error, "turn a page into rows"))?;
         self.extract?;
-        Ok(match (stopped, summary.has_failures()) {
-            (true, _) => Outcome::Interrupted,
-            (false, true) => Outcome::DoneWithFailures,
-            (false, false) => Outcome::Done,
+        // A stop that came when the last publish had begun interrupted nothing.
+        Ok(match (loaded, summary.has_failures()) {
+            (Loaded::Committed, _) => Outcome::Interrupted,
+            (Loaded::Published, true) => Outcome::DoneWithFailures,
+            (Loaded::Published, false) => Outcome::Done,
         })
     }
 }
@@ -93,9 +100,13 @@ impl Context {
         // The one place where chance comes in from outside.
         let mut chance = StdRng::try_from_rng(&mut SysRng)
             .map_err(|error| Failure::internal(&error, "draw a seed from the system"))?;
+        let shares = Shares::of(pipeline.run.memory_limit.bytes(), readers);
+        if shares.page_bytes_max < LEAST_PAGE_BYTES {
+            return Err(too_many_readers(readers, shares));
+        }
         let pool = ComputePool::new(0).map_err(|error| Failure::internal(&error, "start"))?;
         Ok(Self {
-            shares: Shares::of(pipeline.run.memory_limit.bytes(), readers),
+            shares,
             run: Run { id: RunId::new(started_at, chance.random()), started_at },
             chance_seed: chance.random(),
             tally: Arc::new(Tally::default()),
@@ -151,6 +162,12 @@ impl Context {
         };
         Ok(Loader::open(means, settings, self.run.clone()).await?)
     }
+}
+
+fn too_many_readers(readers: usize, shares: Shares) -> Failure {
+    let room = format!("{readers} requests at once leave {} bytes for a page", shares.page_bytes_max);
+    let hint = "lower source.concurrency, or raise run.memory_limit, such as \"512MiB\"";
+    Failure::setting(&std::io::Error::other(room), "share out run.memory_limit", hint)
 }
 
 fn read_pipeline(arguments: &RunArguments, now: Timestamp) -> Result<Pipeline, Failure> {

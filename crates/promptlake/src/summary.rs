@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
 use promptlake_flow::RequestKind;
+use promptlake_load::Loaded;
 use promptlake_model::{Table, UserStatus};
 
 use crate::tally::Counts;
@@ -16,6 +17,8 @@ pub(crate) struct Summary {
     pub(crate) took: Duration,
     pub(crate) lake: PathBuf,
     pub(crate) file: PathBuf,
+    /// How the lake was left; `None` where storing failed.
+    pub(crate) loaded: Option<Loaded>,
     /// Names that nobody goes by.
     pub(crate) unresolved: Vec<String>,
 }
@@ -45,7 +48,8 @@ impl Summary {
     fn users(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let settled = &self.counts.users_settled;
         let outcome = |status: &UserStatus| {
-            settled.get(status.as_str()).map(|users| format!("{users} {}", status.as_str().replace('_', " ")))
+            let users = settled.get(status.as_str())?;
+            Some(format!("{} {}", HumanCount(*users), status.as_str().replace('_', " ")))
         };
         let outcomes: Vec<String> = UserStatus::ALL.iter().filter_map(outcome).collect();
         let outcomes = if outcomes.is_empty() { "none".to_owned() } else { outcomes.join(", ") };
@@ -60,7 +64,6 @@ impl Summary {
         let counts = &self.counts;
         let pages = counts.requests_of(RequestKind::Interactions);
         let others = counts.requests_of(RequestKind::Directory) + counts.requests_of(RequestKind::Token);
-        let files = counts.requests_of(RequestKind::File);
         if pages + others > 0 {
             write!(f, "requests  {pages} for interactions, {others} others")?;
             writeln!(
@@ -70,8 +73,8 @@ impl Summary {
                 counts.throttled.as_secs_f64()
             )?;
         }
-        if files > 0 {
-            writeln!(f, "files     {files} read")?;
+        if counts.files_read > 0 {
+            writeln!(f, "files     {} read", HumanCount(counts.files_read))?;
         }
         writeln!(f, "read      {} in {:.1} s", HumanBytes(counts.body_bytes), self.took.as_secs_f64())
     }
@@ -92,9 +95,9 @@ impl fmt::Display for Summary {
             writeln!(f, "rejects   {} could not be read: see the table rejects", HumanCount(counts.rejects))?;
         }
         for run in &counts.recovered_runs {
-            writeln!(f, "recovered run {run}, which had not ended: what it had committed is published")?;
+            writeln!(f, "recovered run {run}: what it had committed is published")?;
         }
-        if counts.users_settled.contains_key(UserStatus::Interrupted.as_str()) {
+        if self.loaded == Some(Loaded::Committed) {
             writeln!(f, "stopped   to go on: promptlake run {}", self.file.display())?;
         }
         if counts.tables.contains_key(Table::Interactions.name()) {

@@ -20,6 +20,7 @@ pub(crate) struct Counts {
     /// Requests by what was asked and how it was answered; `None` where no answer came.
     pub(crate) requests: BTreeMap<(RequestKind, Option<u16>), u64>,
     pub(crate) body_bytes: u64,
+    pub(crate) files_read: u64,
     pub(crate) throttled: Duration,
     pub(crate) new_records: u64,
     pub(crate) known_records: u64,
@@ -69,6 +70,7 @@ impl Counts {
                 *self.requests.entry((*kind, *status)).or_default() += 1;
                 self.body_bytes += body_bytes;
             }
+            Event::FileRead => self.files_read += 1,
             Event::Throttled { wait } => self.throttled += *wait,
             Event::UserSettled { status } => *self.users_settled.entry(status).or_default() += 1,
             Event::PagePassed { new_records, known_records, rejects } => {

@@ -55,13 +55,18 @@ async fn transform(
     let mut transformed = std::pin::pin!(
         waiting.map(|item| transform_item(item, Arc::clone(&transformer), &pool)).buffered(at_once)
     );
-    while let Some(item) = transformed.next().await {
+    loop {
+        let next = tokio::select! {
+            biased;
+            // The loader has failed, and says why: nobody waits for a source that may be shut for an hour.
+            () = rows.closed() => return Ok(()),
+            next = transformed.next() => next,
+        };
+        let Some(item) = next else { return Ok(()) };
         if rows.send(item?).await.is_err() {
-            // The loader has failed, and says why.
             return Ok(());
         }
     }
-    Ok(())
 }
 
 async fn transform_item(
@@ -71,7 +76,15 @@ async fn transform_item(
 ) -> Result<Loading, JobPanicked> {
     match item {
         Extracted::Page(Held { value: page, permit }) => {
-            let value = pool.run(move || transformer.page(&page)).await?;
+            let (reading, by) = (page.clone(), Arc::clone(&transformer));
+            let value = match pool.run(move || by.page(&reading)).await {
+                Ok(rows) => rows,
+                Err(panicked) => {
+                    tracing::error!(slice = %page.slice.scope, page = page.index, %panicked, "a page is left out");
+                    // A defect of ours costs one page, which stays in the lake as a reject, and no run.
+                    pool.run(move || transformer.unreadable(&page, "page_panicked", &panicked.0)).await?
+                }
+            };
             Ok(Loading::Page(Held { value, permit }))
         }
         Extracted::SliceEnd(end) => Ok(Loading::SliceEnd(end)),

@@ -57,12 +57,16 @@ impl Transformer {
                 }
                 draft.finish(PageReading::Read)
             }
-            Err(fault) => {
-                let mut draft = Draft::new(&self.settings, page, 0);
-                draft.reject(None, fault.reason(), &fault.to_string(), &page.body);
-                draft.finish(PageReading::Unreadable)
-            }
+            Err(fault) => self.unreadable(page, fault.reason(), &fault.to_string()),
         }
+    }
+
+    /// What stands for a page that could not be turned into rows: one reject with its bytes, and nothing covered.
+    #[must_use]
+    pub fn unreadable(&self, page: &RawPage, reason: &'static str, detail: &str) -> PageBatch {
+        let mut draft = Draft::new(&self.settings, page, 0);
+        draft.reject(None, reason, detail, &page.body);
+        draft.finish(PageReading::Unreadable)
     }
 }
 

@@ -151,6 +151,7 @@ impl Reading<'_> {
             let ended = self.read_file(slice, rule, &mut page_count).await;
             let whole = matches!(ended, Ok(FileEnd::Read));
             let outcome = if whole { SliceOutcome::Whole } else { SliceOutcome::CutOff };
+            self.source.context.observer.observe(&Event::FileRead);
             let end = SliceEnd { slice: Arc::clone(slice), page_count, outcome };
             // Without a receiver nobody waits for it: the next turn of the loop sees that.
             let _ = self.outlet.send(Extracted::SliceEnd(end)).await;

@@ -357,5 +357,5 @@ async fn memory_for_less_than_one_page_is_refused() {
         pages_budget: ByteBudget::new(20 << 20),
     };
     let refused = FilesSource::new(bench.settings, context).map(|_| ());
-    assert!(matches!(refused, Err(ExtractError::Budget { needed_bytes: 22_020_096, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(ExtractError::Budget { needed_bytes: 22_544_384, .. })), "{refused:?}");
 }

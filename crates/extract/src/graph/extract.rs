@@ -57,13 +57,21 @@ impl GraphClient {
             census: Mutex::default(),
         };
         let users = futures::stream::iter(plans).take_while(|_| std::future::ready(!run.is_halted()));
-        users
-            .for_each_concurrent(self.shared.settings.concurrency, async |plan| {
-                if !run.is_halted() {
-                    run.count(read_user(&run, plan).await);
-                }
-            })
-            .await;
+        let all = users.for_each_concurrent(self.shared.settings.concurrency, async |plan| {
+            if !run.is_halted() {
+                run.count(read_user(&run, plan).await);
+            }
+        });
+        // Also one that waits at the gate hears at once that nobody receives any more.
+        let until_nobody_receives = async {
+            run.outlet.0.closed().await;
+            run.halt.cancel();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = all => {}
+            () = until_nobody_receives => {}
+        }
         run.conclude(stop.is_cancelled())
     }
 }

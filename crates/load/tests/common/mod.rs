@@ -16,8 +16,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use promptlake_flow::{ByteBudget, Clock, ComputePool, Held, Silent};
 use promptlake_load::{FileCompression, LakeSettings, LoadError, Loaded, Loader, Loading, Means, Run, Store};
 use promptlake_model::{
-    Owner, PageBatch, PageReading, PartitionDay, RecordId, RecordKey, RunId, Slice, SliceEnd, SliceId,
-    SliceOutcome, SliceScope, Table, TableRows, TenantId, Timestamp, UserEnd, UserId, UserProfile,
+    Owner, PageBatch, PageReading, PartitionDay, RecordId, RecordKey, RejectKey, RunId, Slice, SliceEnd,
+    SliceId, SliceOutcome, SliceScope, Table, TableRows, TenantId, Timestamp, UserEnd, UserId, UserProfile,
     UserStatus, Window,
 };
 use tokio::sync::mpsc;
@@ -102,6 +102,7 @@ pub(crate) struct Plan {
     /// What is gathered before it is committed.
     pub(crate) gather_bytes: usize,
     pub(crate) known_bytes: usize,
+    pub(crate) merge_bytes: usize,
     /// What is published while it runs, after this many users.
     pub(crate) publish_after: Duration,
 }
@@ -113,6 +114,7 @@ impl Plan {
             users: users.into_iter().collect(),
             gather_bytes: 1 << 20,
             known_bytes: 1 << 20,
+            merge_bytes: 8 << 20,
             publish_after: Duration::from_hours(6),
         }
     }
@@ -132,7 +134,7 @@ pub(crate) async fn open_with_stale_after(
     let settings = LakeSettings {
         tables: vec![Table::Interactions, Table::Links, Table::Users, Table::Coverage, Table::Rejects],
         gather_bytes: plan.gather_bytes,
-        merge_bytes: 8 << 20,
+        merge_bytes: plan.merge_bytes,
         known_bytes: plan.known_bytes,
         target_file_bytes: 64 << 20,
         compression: FileCompression::Zstd(1),
@@ -179,6 +181,55 @@ pub(crate) async fn run_cut_off(store: Store, plan: &Plan) -> Result<Loaded, Loa
     sender.send(Loading::UserEnd(user_end(plan.users[0], 1))).await.unwrap();
     drop(sender);
     loader.run(receiver, CancellationToken::new()).await
+}
+
+/// Everything comes, and then a stop before the end.
+pub(crate) async fn run_and_stop(store: Store, plan: &Plan) -> Result<Loaded, LoadError> {
+    let loader = open(store, plan).await?;
+    let (sender, receiver) = mpsc::channel(1_000);
+    for (number, user) in plan.users.iter().enumerate() {
+        for item in items(u32::try_from(number).unwrap(), *user).await {
+            sender.send(item).await.unwrap();
+        }
+    }
+    drop(sender);
+    let stop = CancellationToken::new();
+    stop.cancel();
+    loader.run(receiver, stop).await
+}
+
+/// A page of undated records, and a thing that can't be read; on another day with each run.
+pub(crate) async fn run_undated_and_reject(store: Store, plan: &Plan) -> Result<Loaded, LoadError> {
+    let loader = open(store, plan).await?;
+    let (sender, receiver) = mpsc::channel(8);
+    let (slice, user) = (slice(0, plan.users[0]), plan.users[0]);
+    let mut page = page(&slice, user, 0);
+    for record in &mut page.records {
+        record.day = PartitionDay::Undated;
+    }
+    let run_day = Timestamp::from_micros(START_MICROS + (30 + plan.run.cast_signed()) * DAY_MICROS).day();
+    page.rejects.push(RejectKey { id: RecordId(77), day: PartitionDay::Day(run_day) });
+    let batch = reject(user);
+    page.tables.push(TableRows { table: Table::Rejects, batch, ends: vec![1] });
+    sender.send(held(page).await).await.unwrap();
+    sender.send(Loading::UserEnd(user_end(user, 1))).await.unwrap();
+    drop(sender);
+    loader.run(receiver, CancellationToken::new()).await
+}
+
+fn reject(user: u128) -> RecordBatch {
+    let owner = owner(user);
+    let text = |value: String| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
+    let schema = Table::Rejects.schema();
+    let column = |field: &Arc<arrow::datatypes::Field>| match field.name().as_str() {
+        "tenant_id" => text(owner.tenant.to_string()),
+        "user_id" => text(owner.user.to_string()),
+        "reject_id" => text(RecordId(77).to_string()),
+        "run_id" => text("r".into()),
+        "extracted_at" => Arc::new(TimestampMicrosecondArray::from(vec![START_MICROS]).with_timezone("UTC")),
+        _ => new_null_array(field.data_type(), 1),
+    };
+    RecordBatch::try_new(schema.clone(), schema.fields().iter().map(column).collect()).unwrap()
 }
 
 pub(crate) fn slice(number: u32, user: u128) -> Arc<Slice> {

@@ -1,4 +1,4 @@
-//! A store that dies: after a number of changes nothing answers any more, as if the process were gone.
+//! Stores that fail: one dies after a number of changes, as if the process were gone; one loses answers or requests.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
@@ -97,6 +97,82 @@ impl ObjectStore for Dying {
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.change()?;
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+/// What gets lost between a writer and the store, at every conditional put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// The object is made, and the answer is an error.
+    Answer,
+    /// The first request never arrives; later ones do.
+    Request,
+}
+
+/// A store that loses the answer to each conditional put, or the first request.
+#[derive(Debug, Clone)]
+pub(crate) struct Forgetful {
+    inner: Arc<dyn ObjectStore>,
+    lost: Lost,
+    puts: Arc<AtomicUsize>,
+}
+
+impl Forgetful {
+    pub(crate) fn new(inner: Arc<dyn ObjectStore>, lost: Lost) -> Self {
+        Self { inner, lost, puts: Arc::default() }
+    }
+}
+
+impl fmt::Display for Forgetful {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "forgetful {}", self.inner)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Forgetful {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let timed_out = || Error::Generic { store: "forgetful", source: "the request timed out".into() };
+        if options.mode != PutMode::Create {
+            return self.inner.put_opts(path, payload, options).await;
+        }
+        let before = self.puts.fetch_add(1, Ordering::SeqCst);
+        match self.lost {
+            Lost::Answer => {
+                self.inner.put_opts(path, payload, options).await?;
+                Err(timed_out())
+            }
+            Lost::Request if before == 0 => Err(timed_out()),
+            Lost::Request => self.inner.put_opts(path, payload, options).await,
+        }
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        path: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(path, options).await
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(path, options).await
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(paths)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.inner.copy_opts(from, to, options).await
     }
 }
