@@ -38,6 +38,7 @@ fn the_demo_fills_a_lake_that_equals_the_tenant_and_a_second_run_adds_only_to_th
     assert_eq!(lake.rows(Table::Users), totals.users);
     assert_eq!(lake.rows(Table::Coverage), totals.coverage);
     assert_texts_and_links(&lake);
+    assert_columns(&lake);
     let first = lake.all_rows();
 
     run_demo(&lake, &[]).assert_code(0);
@@ -61,6 +62,37 @@ fn with_books_of_another_run(
     *after.entry("users").or_default() += totals.users;
     *after.entry("coverage").or_default() += totals.coverage;
     after
+}
+
+/// The files written have the columns that `schemas/` says, in order, with their types.
+fn assert_columns(lake: &Lake) {
+    for table in Table::ALL.into_iter().filter(|table| lake.rows(*table) > 0) {
+        let schema = std::fs::read_to_string(root().join(format!("schemas/tables/{table}.json"))).unwrap();
+        let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+        let text = |column: &serde_json::Value, key: &str| column[key].as_str().unwrap().to_owned();
+        let columns = schema["columns"].as_array().unwrap().iter();
+        let expected: Vec<[String; 2]> = columns
+            .map(|column| [text(column, "name"), duckdb_type(&text(column, "type")).to_owned()])
+            .collect();
+        let files = files_of(&lake.path(), table.name());
+        let described =
+            query(&format!("DESCRIBE SELECT * FROM read_parquet({files}, hive_partitioning = false)"));
+        let written: Vec<[String; 2]> =
+            described.iter().map(|row| [0, 1].map(|cell| row[cell].as_str().unwrap().to_owned())).collect();
+        assert_eq!(written, expected, "{table}");
+    }
+}
+
+fn duckdb_type(kind: &str) -> &'static str {
+    match kind {
+        "string" => "VARCHAR",
+        "int32" => "INTEGER",
+        "int64" => "BIGINT",
+        "timestamp (µs, UTC)" => "TIMESTAMP WITH TIME ZONE",
+        "boolean" => "BOOLEAN",
+        "binary" => "BLOB",
+        other => panic!("DuckDB has no type for {other}"),
+    }
 }
 
 /// An answer that is only in a card is in `text`, and its citations are links.

@@ -7,6 +7,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use graph_emulator::{Emulator, TenantSpec};
+use promptlake_tests::is_full;
 use promptlake_tests::lake::{Lake, objects_below};
 use promptlake_tests::program::{finish, run_command, start};
 use promptlake_tests::tenant::{pipeline, unlimited};
@@ -45,6 +46,19 @@ const MOMENTS: [Moment; 10] = [
     Moment::Published("links", 1),
     Moment::Published("interactions", 10),
 ];
+
+/// The ten, and with `--full` one after every third page, segment, record and dozen of files.
+fn moments() -> Vec<Moment> {
+    let mut moments = MOMENTS.to_vec();
+    if is_full() {
+        moments.extend((0..30).map(|n| Moment::Pages(2 + 3 * n)));
+        moments.extend((2..6).map(Moment::Segments));
+        moments.extend((1..5).map(Moment::Records));
+        moments.extend((1..12).map(|n| Moment::Staged(12 * n)));
+        moments.extend((1..10).map(|n| Moment::Published("raw", 6 * n)));
+    }
+    moments
+}
 
 fn spec() -> TenantSpec {
     // 2025-01-01 to 2025-03-01: sixty days, so that publishing has many files to put in place.
@@ -119,7 +133,7 @@ async fn kill_and_go_on(moments: &[Moment]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_killed_at_ten_moments_and_started_again_has_every_row_once() {
-    for moment in MOMENTS {
+    for moment in moments() {
         kill_and_go_on(&[moment]).await;
     }
 }

@@ -67,8 +67,10 @@ async fn wait(end: &CancellationToken, time: Duration) -> bool {
 }
 
 fn terminal_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {bar:30} {pos}/{len} users  {elapsed}\n  {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template(
+        "{spinner} {bar:30} {human_pos}/{human_len} users  {elapsed}\n  {prefix}\n  {msg}",
+    )
+    .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(0).with_style(style)
 }
 
@@ -102,30 +104,39 @@ impl Now {
     fn draw(&self, bar: &ProgressBar) {
         bar.set_length(self.counts.users_found);
         bar.set_position(self.counts.settled());
-        bar.set_message(self.details());
+        bar.set_prefix(self.source());
+        bar.set_message(self.lake());
         bar.tick();
     }
 
-    fn details(&self) -> String {
+    /// What comes in. With [`Self::lake`] below it, it fits a terminal of 80 columns.
+    fn source(&self) -> String {
         let counts = &self.counts;
-        let mut details = vec![
+        let mut parts = vec![
             format!("{:.1} requests/s", self.rate),
             format!("{} records", HumanCount(counts.new_records)),
             format!("{} read", HumanBytes(counts.body_bytes)),
-            format!("{} committed", HumanCount(counts.committed_records)),
         ];
         if counts.throttled > Duration::ZERO {
-            details.push(format!("throttled {:.0} s", counts.throttled.as_secs_f64()));
+            parts.push(format!("throttled {:.0} s", counts.throttled.as_secs_f64()));
         }
+        parts.join("  ")
+    }
+
+    /// What becomes of it.
+    fn lake(&self) -> String {
+        let counts = &self.counts;
+        let mut parts = vec![format!("{} committed", HumanCount(counts.committed_records))];
         if counts.merged_rows > 0 {
-            details.push(format!("{} rows merged", HumanCount(counts.merged_rows)));
+            parts.push(format!("{} rows merged", HumanCount(counts.merged_rows)));
         }
-        details.join("  ")
+        parts.join("  ")
     }
 }
 
 impl fmt::Display for Now {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{} users  {}", self.counts.settled(), self.counts.users_found, self.details())
+        let (settled, found) = (HumanCount(self.counts.settled()), HumanCount(self.counts.users_found));
+        write!(f, "{settled}/{found} users  {}  {}", self.source(), self.lake())
     }
 }

@@ -1,0 +1,1 @@
+//! Benchmarks of promptlake: `cargo bench -p promptlake-benches`.
