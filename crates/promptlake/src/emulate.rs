@@ -35,7 +35,7 @@ pub(crate) async fn emulate(arguments: EmulateArguments) -> Result<Outcome, Fail
     let limit = (arguments.requests_per_second > 0).then_some(arguments.requests_per_second);
     let options =
         ServerOptions { port: arguments.port, requests_per_second: limit, ..ServerOptions::default() };
-    let stop = stopping::on_signals()?;
+    let stop = stopping::on_signals("answering what was asked")?;
     let emulator = Emulator::start(spec, options)
         .await
         .map_err(|error| Failure::setting(&error, "start the emulator", HINT))?;

@@ -110,7 +110,7 @@ impl Context {
             run: Run { id: RunId::new(started_at, chance.random()), started_at },
             chance_seed: chance.random(),
             tally: Arc::new(Tally::default()),
-            stop: stopping::on_signals()?,
+            stop: stopping::on_signals("no new page, one last commit")?,
             pipeline,
             clock,
             pool,

@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
 
-/// A token that the first SIGINT or SIGTERM cancels.
-pub(crate) fn on_signals() -> Result<CancellationToken, Failure> {
+/// A token that the first SIGINT or SIGTERM cancels, after saying what comes of it.
+pub(crate) fn on_signals(what_follows: &'static str) -> Result<CancellationToken, Failure> {
     let listen = |kind| signal(kind).map_err(|error| Failure::internal(&error, "listen to signals"));
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
@@ -21,10 +21,10 @@ pub(crate) fn on_signals() -> Result<CancellationToken, Failure> {
                 _ = terminate.recv() => {}
             }
             if again {
-                eprintln!("stopped at once; what was committed stays");
+                eprintln!("stopped at once");
                 std::process::exit(130);
             }
-            eprintln!("stopping: no new page, one last commit; press again to stop at once");
+            eprintln!("stopping: {what_follows}; press again to stop at once");
             token.cancel();
         }
     });
