@@ -20,6 +20,24 @@ async fn run(command: std::process::Command) -> Ended {
     tokio::task::spawn_blocking(move || finish(command)).await.unwrap()
 }
 
+fn interrupt(process: u32) {
+    let mut kill = std::process::Command::new("kill");
+    assert!(kill.args(["-INT", &process.to_string()]).status().unwrap().success());
+}
+
+/// Waits until a process catches SIGINT, as the kernel says.
+async fn wait_until_it_listens(process: u32) {
+    const SIGINT_BIT: u64 = 1 << 1;
+    loop {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        if u64::from_str_radix(caught.trim(), 16).unwrap() & SIGINT_BIT != 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
 #[test]
 fn an_unknown_key_is_named_with_the_nearest_known_one() {
     let lake = Lake::new();
@@ -54,12 +72,15 @@ async fn a_wrong_secret_is_not_allowed_and_touches_no_lake() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_secret_names_its_variable() {
+async fn a_missing_or_empty_secret_names_its_variable() {
     let emulator = unlimited(small()).await;
     let lake = Lake::new();
-    let mut command = run_command(&pipeline(&emulator, &lake, ""), "");
+    let file = pipeline(&emulator, &lake, "");
+    let mut command = run_command(&file, "");
     command.env_remove("PROMPTLAKE_CLIENT_SECRET");
     run(command).await.assert_code(2).assert_said("PROMPTLAKE_CLIENT_SECRET");
+    let ended = run(run_command(&file, " ")).await;
+    ended.assert_code(2).assert_said("PROMPTLAKE_CLIENT_SECRET").assert_said("it is empty");
     emulator.shutdown().await;
 }
 
@@ -98,7 +119,7 @@ async fn a_page_that_is_not_json_fails_its_user_alone_and_the_next_run_completes
     let emulator = serve(small(), options).await;
     let lake = Lake::new();
     let ended = run(run_command(&pipeline(&emulator, &lake, ""), emulator.client_secret())).await;
-    ended.assert_code(3).assert_said("1 failed");
+    ended.assert_code(3).assert_said("1 failed").assert_said("1 failed: ");
     let users = query(&format!(
         "SELECT user_id, reason FROM {} WHERE status = 'failed'",
         files_of(&lake.path(), "users")
@@ -130,6 +151,23 @@ async fn a_page_that_is_not_json_for_a_while_is_asked_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_interrupted_while_it_signs_in_stops_at_once_and_touches_no_lake() {
+    let emulator = unlimited(small()).await;
+    let lake = Lake::new();
+    let file = pipeline(&emulator, &lake, "");
+    let secret = emulator.client_secret().to_owned();
+    // Nobody listens on its port any more: the sign-in is tried again and again for half a minute.
+    emulator.shutdown().await;
+    let child = run_command(&file, &secret).spawn().unwrap();
+    wait_until_it_listens(child.id()).await;
+    interrupt(child.id());
+    let ended: Ended =
+        tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap().into();
+    ended.assert_code(130).assert_said("stopping");
+    assert!(!lake.path().exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_interrupted_says_how_to_go_on_and_the_next_one_does() {
     let options = ServerOptions { requests_per_second: Some(30), ..ServerOptions::default() };
     let emulator = serve(small().with_interactions(6_000), options).await;
@@ -139,11 +177,13 @@ async fn a_run_that_is_interrupted_says_how_to_go_on_and_the_next_one_does() {
     paced.args(["--set", "source.requests_per_second=20"]);
     let child = paced.spawn().unwrap();
     emulator.wait_for_pages(10).await;
-    let process = child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &process]).status().unwrap().success());
+    interrupt(child.id());
     let ended: Ended =
         tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap().into();
-    ended.assert_code(130).assert_said("promptlake run");
+    ended
+        .assert_code(130)
+        .assert_said("records are committed")
+        .assert_said("--set source.requests_per_second=20");
     let staged = objects_below(&lake.path()).iter().filter(|path| path.ends_with(".segment")).count();
     assert!(staged > 0, "what was read is committed");
     run(run_command(&file, emulator.client_secret())).await.assert_code(0).assert_said("recovered run");

@@ -31,6 +31,8 @@ pub enum Event {
     UserSettled {
         /// The value of `users.status`.
         status: &'static str,
+        /// In words, where it did not go well.
+        reason: Option<String>,
     },
     /// A page passed the gate.
     PagePassed {

@@ -172,7 +172,8 @@ impl Loader {
         }
         for user in &settled {
             self.gate.forget(&user.end.owner);
-            self.lake.means.observer.observe(&Event::UserSettled { status: user.end.status.as_str() });
+            let (status, reason) = (user.end.status.as_str(), user.end.reason.clone());
+            self.lake.means.observer.observe(&Event::UserSettled { status, reason });
         }
         if self.lake.settings.tables.contains(&Table::Users) {
             let failed = sort_failed(Table::Users);

@@ -12,11 +12,13 @@ Exit codes:
   0    done
   1    a defect of promptlake
   2    bad settings or arguments
-  3    done, but some users or files could not be read to the end; they are asked again next time
+  3    done, but some users or files could not be read to the end; they are
+       asked again next time
   4    not allowed: a wrong secret, a missing permission or consent, no licence
   5    the source failed
-  6    the destination failed
-  130  interrupted; what was read is committed, and the next run goes on from there";
+  6    the destination failed, or another run is writing to it
+  130  interrupted; what was read is committed, and the next run publishes it
+       and asks for the rest";
 
 /// Every Microsoft 365 Copilot prompt and response of a tenant, as partitioned Parquet.
 #[derive(Debug, Parser)]

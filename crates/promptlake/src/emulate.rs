@@ -7,7 +7,7 @@ use crate::cli::EmulateArguments;
 use crate::failure::{Failure, Outcome};
 use crate::stopping;
 
-const HINT: &str = "see `promptlake emulate --help` for what can be given";
+const HINT: &str = "`--port 0` picks a free port; see `promptlake emulate --help` for what else can be given";
 
 /// Serves a tenant until a signal; or says its totals.
 pub(crate) async fn emulate(arguments: EmulateArguments) -> Result<Outcome, Failure> {
@@ -56,5 +56,5 @@ fn print_source(emulator: &Emulator) {
     println!("client_id = \"{}\"", emulator.client_id());
     println!("credential = {{ kind = \"client_secret\", env = \"PROMPTLAKE_CLIENT_SECRET\" }}");
     println!("start = \"2025-01-01\"");
-    println!("# PROMPTLAKE_CLIENT_SECRET={}", emulator.client_secret());
+    println!("# export PROMPTLAKE_CLIENT_SECRET={}", emulator.client_secret());
 }

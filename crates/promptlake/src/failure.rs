@@ -55,7 +55,11 @@ impl Failure {
         let mut chain = Vec::new();
         let mut next = Some(error);
         while let Some(error) = next {
-            chain.push(error.to_string());
+            // Some libraries say their cause themselves: once is enough.
+            let said = error.to_string();
+            if !chain.last().is_some_and(|above: &String| above.contains(&said)) {
+                chain.push(said);
+            }
             next = error.source();
         }
         Self { blame, chain, hint }

@@ -102,7 +102,8 @@ struct Now {
 
 impl Now {
     fn draw(&self, bar: &ProgressBar) {
-        bar.set_length(self.counts.users_found);
+        // Until the users are known, none of one is settled: an empty bar, not a full one.
+        bar.set_length(self.counts.users_found.max(1));
         bar.set_position(self.counts.settled());
         bar.set_prefix(self.source());
         bar.set_message(self.lake());
@@ -126,7 +127,10 @@ impl Now {
     /// What becomes of it.
     fn lake(&self) -> String {
         let counts = &self.counts;
-        let mut parts = vec![format!("{} committed", HumanCount(counts.committed_records))];
+        let mut parts = Vec::new();
+        if counts.committed_records > 0 {
+            parts.push(format!("{} committed", HumanCount(counts.committed_records)));
+        }
         if counts.merged_rows > 0 {
             parts.push(format!("{} rows merged", HumanCount(counts.merged_rows)));
         }

@@ -54,17 +54,25 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Outcome, Failure> {
         Source::Files(source) => Box::pin(run_files(&context, source)).await,
     };
     progress.finish().await;
-    let Ran { ended, unresolved } = ran?;
+    let Some(Ran { ended, unresolved }) = ran? else { return Ok(Outcome::Interrupted) };
     let summary = Summary {
         counts: context.tally.counts(),
         took: context.clock.elapsed(),
         lake: context.pipeline.destination.root.clone(),
-        file: arguments.file,
+        command: typed_command(),
         loaded: ended.load.as_ref().ok().copied(),
         unresolved,
     };
     eprintln!("{summary}");
     ended.conclude(&summary)
+}
+
+/// The command of this run, to be typed again. It holds no secret: none can be given as an argument.
+fn typed_command() -> String {
+    let quote =
+        |argument: String| if argument.contains([' ', '"']) { format!("'{argument}'") } else { argument };
+    let arguments = std::env::args().skip(1).map(quote);
+    std::iter::once("promptlake".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
 /// A run whose stages have ended.
@@ -179,10 +187,15 @@ fn read_pipeline(arguments: &RunArguments, now: Timestamp) -> Result<Pipeline, F
     Ok(Pipeline::from_toml(&text, &origin, &arguments.overrides, now)?)
 }
 
-async fn run_graph(context: &Context, source: &GraphSource) -> Result<Ran, Failure> {
+/// Nothing where a stop came before anything was begun.
+async fn run_graph(context: &Context, source: &GraphSource) -> Result<Option<Ran>, Failure> {
     let selection = source::selection(&source.users)?;
     let tenant = Tenant::connect(source, context.shares.page_bytes_max, context.extract_context()).await?;
-    let discovery = tenant.client.discover(&selection).await?;
+    let discovery = tokio::select! {
+        biased;
+        () = context.stop.cancelled() => return Ok(None),
+        discovery = tenant.client.discover(&selection) => discovery?,
+    };
     let now = honest_now(context.clock, discovery.server_time);
     let loader = context.open_lake().await?;
     loader.check_coverage(now)?;
@@ -195,10 +208,11 @@ async fn run_graph(context: &Context, source: &GraphSource) -> Result<Ran, Failu
     let ended =
         topology::flow(extract, transformer, loader, context.pool.clone(), context.stop.clone()).await;
     tenant.disconnect().await;
-    Ok(Ran { ended, unresolved: discovery.unresolved.iter().map(name_unresolved).collect() })
+    let unresolved = discovery.unresolved.iter().map(name_unresolved).collect();
+    Ok(Some(Ran { ended, unresolved }))
 }
 
-async fn run_files(context: &Context, source: &settings::FilesSource) -> Result<Ran, Failure> {
+async fn run_files(context: &Context, source: &settings::FilesSource) -> Result<Option<Ran>, Failure> {
     let files = source::open_files(source, context.shares.page_bytes_max, context.extract_context())?;
     let found = files.list().await?;
     let now = Timestamp::from_micros(context.clock.now_micros());
@@ -211,7 +225,7 @@ async fn run_files(context: &Context, source: &settings::FilesSource) -> Result<
     let transformer = context.transformer(now);
     let ended =
         topology::flow(extract, transformer, loader, context.pool.clone(), context.stop.clone()).await;
-    Ok(Ran { ended, unresolved: Vec::new() })
+    Ok(Some(Ran { ended, unresolved: Vec::new() }))
 }
 
 /// The earlier of the local clock and Graph's: a clock that runs ahead must not cover what is yet to come.

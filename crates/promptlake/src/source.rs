@@ -95,17 +95,26 @@ impl Endpoint {
 }
 
 fn read_secret(credential: &Credential) -> Result<SecretString, Failure> {
-    match credential {
-        Credential::ClientSecretEnv(name) => std::env::var(name).map(SecretString::from).map_err(|error| {
-            let hint = format!("set the environment variable {name} to the value of the app's client secret");
-            Failure::setting(&error, &format!("read source.credential: environment variable {name}"), &hint)
-        }),
+    let (secret, place) = match credential {
+        Credential::ClientSecretEnv(name) => {
+            let place = format!("environment variable {name}");
+            let hint = format!("set {name} to the value of the app's client secret");
+            let missing =
+                |error| Failure::setting(&error, &format!("read source.credential: {place}"), &hint);
+            (std::env::var(name).map_err(missing)?, place)
+        }
         Credential::ClientSecretFile(path) => {
             let text =
                 read_file(path, "source.credential", "name a file that holds the client secret alone")?;
-            Ok(SecretString::from(String::from_utf8_lossy(&text).trim()))
+            (String::from_utf8_lossy(&text).trim().to_owned(), path.display().to_string())
         }
+    };
+    if secret.trim().is_empty() {
+        let empty = std::io::Error::other("it is empty");
+        let hint = "put the value of the app's client secret there";
+        return Err(Failure::setting(&empty, &format!("read source.credential: {place}"), hint));
     }
+    Ok(SecretString::from(secret))
 }
 
 fn read_file(path: &Path, setting: &str, hint: &str) -> Result<Vec<u8>, Failure> {

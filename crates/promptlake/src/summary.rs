@@ -16,7 +16,8 @@ pub(crate) struct Summary {
     pub(crate) counts: Counts,
     pub(crate) took: Duration,
     pub(crate) lake: PathBuf,
-    pub(crate) file: PathBuf,
+    /// What was typed to start this run.
+    pub(crate) command: String,
     /// How the lake was left; `None` where storing failed.
     pub(crate) loaded: Option<Loaded>,
     /// Names that nobody goes by.
@@ -31,7 +32,12 @@ impl Summary {
     }
 
     fn tables(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.counts.tables.is_empty() {
+        let counts = &self.counts;
+        if counts.tables.is_empty() && counts.committed_records > 0 {
+            let records = HumanCount(counts.committed_records);
+            return writeln!(f, "{records} records are committed; the next run publishes them");
+        }
+        if counts.tables.is_empty() {
             return writeln!(f, "nothing new was published");
         }
         writeln!(f, "{:<14} {:>12} {:>7} {:>12}", "table", "new rows", "files", "size")?;
@@ -54,6 +60,9 @@ impl Summary {
         let outcomes: Vec<String> = UserStatus::ALL.iter().filter_map(outcome).collect();
         let outcomes = if outcomes.is_empty() { "none".to_owned() } else { outcomes.join(", ") };
         writeln!(f, "users     {outcomes}")?;
+        for (reason, users) in &self.counts.failure_reasons {
+            writeln!(f, "          {} failed: {reason}", HumanCount(*users))?;
+        }
         if !self.unresolved.is_empty() {
             writeln!(f, "          not in the directory: {}", self.unresolved.join(", "))?;
         }
@@ -98,7 +107,7 @@ impl fmt::Display for Summary {
             writeln!(f, "recovered run {run}: what it had committed is published")?;
         }
         if self.loaded == Some(Loaded::Committed) {
-            writeln!(f, "stopped   to go on: promptlake run {}", self.file.display())?;
+            writeln!(f, "stopped   to go on: {}", self.command)?;
         }
         if counts.tables.contains_key(Table::Interactions.name()) {
             let lake = self.lake.display();

@@ -5,6 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use promptlake_flow::{Event, Observer, RequestKind};
+use promptlake_model::UserStatus;
+
+/// Reasons that are told apart: a person reads no more, and a reason may name what only one user has.
+const REASONS_MAX: usize = 5;
+
+/// What the others are counted under.
+const OTHER_REASONS: &str = "other reasons: see the table users";
 
 /// The counts of a run so far. Taken and read under one lock, held for an addition.
 #[derive(Debug, Default)]
@@ -17,6 +24,8 @@ pub(crate) struct Tally {
 pub(crate) struct Counts {
     pub(crate) users_found: u64,
     pub(crate) users_settled: BTreeMap<&'static str, u64>,
+    /// Why users failed, and how many for each reason.
+    pub(crate) failure_reasons: BTreeMap<String, u64>,
     /// Requests by what was asked and how it was answered; `None` where no answer came.
     pub(crate) requests: BTreeMap<(RequestKind, Option<u16>), u64>,
     pub(crate) body_bytes: u64,
@@ -63,6 +72,12 @@ impl Counts {
         self.requests.iter().filter(|((_, status), _)| *status == Some(429)).map(|(_, count)| count).sum()
     }
 
+    fn failed_because(&mut self, reason: &str) {
+        let known = self.failure_reasons.contains_key(reason);
+        let reason = if known || self.failure_reasons.len() < REASONS_MAX { reason } else { OTHER_REASONS };
+        *self.failure_reasons.entry(reason.to_owned()).or_default() += 1;
+    }
+
     fn add(&mut self, event: &Event) {
         match event {
             Event::UsersFound { users } => self.users_found += users,
@@ -72,7 +87,12 @@ impl Counts {
             }
             Event::FileRead => self.files_read += 1,
             Event::Throttled { wait } => self.throttled += *wait,
-            Event::UserSettled { status } => *self.users_settled.entry(status).or_default() += 1,
+            Event::UserSettled { status, reason } => {
+                *self.users_settled.entry(status).or_default() += 1;
+                if *status == UserStatus::Failed.as_str() {
+                    self.failed_because(reason.as_deref().unwrap_or("no reason given"));
+                }
+            }
             Event::PagePassed { new_records, known_records, rejects } => {
                 self.new_records += new_records;
                 self.known_records += known_records;

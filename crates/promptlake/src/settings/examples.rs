@@ -7,7 +7,7 @@ use super::tree::Place;
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("source.kind", r#"kind = "graph""#),
     ("source.cloud", r#"cloud = "global""#),
-    ("source.tenant_id", r#"tenant_id = "72f988bf-86f1-41af-91ab-2d7cd011db47""#),
+    ("source.tenant_id", r#"tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee""#),
     ("source.client_id", r#"client_id = "04b07795-8ddb-461a-bbee-02f9e1bf7b46""#),
     ("source.credential", r#"credential = { kind = "client_secret", env = "PROMPTLAKE_CLIENT_SECRET" }"#),
     (
@@ -86,10 +86,10 @@ mod tests {
     /// A whole file for every kind of source: each setting belongs to one of them.
     const FILES: [&str; 4] = [
         r#"source = { cloud = "emulator" }"#,
-        r#"source = { kind = "files", path = "./saved", tenant_id = "72f988bf-86f1-41af-91ab-2d7cd011db47" }"#,
+        r#"source = { kind = "files", path = "./saved", tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee" }"#,
         r#"
 [source]
-tenant_id = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee"
 client_id = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 credential = { kind = "client_secret", env = "PROMPTLAKE_CLIENT_SECRET" }
 "#,
@@ -98,7 +98,7 @@ credential = { kind = "client_secret", env = "PROMPTLAKE_CLIENT_SECRET" }
 cloud = "custom"
 graph_url = "https://graph.example.org"
 login_url = "https://login.example.org"
-tenant_id = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee"
 client_id = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 credential = { kind = "client_secret", env = "PROMPTLAKE_CLIENT_SECRET" }
 "#,

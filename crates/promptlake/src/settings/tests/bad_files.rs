@@ -13,7 +13,7 @@ hint: write path = "./saved""#,
         r#"path = "./saved"
 "#,
         r#"read lake.toml, line 1, column 2: source.tenant_id is missing
-hint: write tenant_id = "72f988bf-86f1-41af-91ab-2d7cd011db47""#,
+hint: write tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee""#,
     ),
     (
         r#"path = "./saved/*.json"

@@ -47,19 +47,19 @@ hint: did you mean "global"?"#,
     (
         "[source]\n",
         r#"read lake.toml, line 1, column 2: source.tenant_id is missing
-hint: write tenant_id = "72f988bf-86f1-41af-91ab-2d7cd011db47""#,
+hint: write tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee""#,
     ),
     (
         r#"[source]
 tenant_id = "contoso.com"
 "#,
         r#"read lake.toml, line 2, column 13: source.tenant_id is "contoso.com", not a GUID
-hint: write tenant_id = "72f988bf-86f1-41af-91ab-2d7cd011db47""#,
+hint: write tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee""#,
     ),
     (
         "[source]\ntenant_id = 7\n",
         r#"read lake.toml, line 2, column 13: source.tenant_id is 7, not a GUID
-hint: write tenant_id = "72f988bf-86f1-41af-91ab-2d7cd011db47""#,
+hint: write tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee""#,
     ),
     (
         r#"[source]

@@ -69,7 +69,7 @@ hint: write --set 'source.users={ licensed = true }'"#,
     (
         "source.cloud=global",
         r#"read lake.toml, line 1, column 1: source.tenant_id is missing
-hint: write tenant_id = "72f988bf-86f1-41af-91ab-2d7cd011db47""#,
+hint: write tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee""#,
     ),
     (
         "source.kind=files",

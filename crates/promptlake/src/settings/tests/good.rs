@@ -18,7 +18,7 @@ use super::super::value::{
 };
 use super::{LAKE, read, said};
 
-const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+const TENANT: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
 const CLIENT: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
 const USER: &str = "4db02e4b-d144-400e-b194-53253a34c5be";
 
@@ -92,7 +92,7 @@ const EVERY_SETTING: &str = r#"
 [source]
 kind = "graph"
 cloud = "custom"
-tenant_id = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee"
 client_id = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 credential = { kind = "client_secret", file = "/run/secrets/graph" }
 graph_url = "https://graph.example.com/"
