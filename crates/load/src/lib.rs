@@ -10,6 +10,7 @@
 
 mod book_rows;
 mod books;
+mod compact;
 mod encode;
 mod error;
 mod gate;
