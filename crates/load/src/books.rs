@@ -11,34 +11,43 @@ use crate::record::{
 };
 
 /// The state after a number of records.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Books {
     /// The sequence of the last record.
     pub(crate) head: u64,
     pub(crate) lake: Option<LakeFacts>,
-    coverage: HashMap<Owner, IntervalSet>,
-    /// Where the history of each user begins whom a slice was ever begun of, whatever came of it.
-    begun: HashMap<Owner, Timestamp>,
-    touched: HashMap<Owner, TouchedDays>,
     /// The tables that the last commit wrote.
     pub(crate) tables: Vec<Table>,
-    files: BTreeSet<(TenantId, SavedFile)>,
+    pub(crate) users: HashMap<Owner, UserBooks>,
+    pub(crate) files: BTreeSet<(TenantId, SavedFile)>,
     /// Committed, not yet used up by a publish, in the order of their commits.
     pub(crate) segments: Vec<(RunId, SegmentEntry)>,
+    /// Whose rows lie in those segments, by the run that committed them.
+    pub(crate) unpublished: BTreeMap<RunId, BTreeSet<Owner>>,
     /// Publishes that no later record calls carried out, by sequence.
     pub(crate) open_publishes: BTreeMap<u64, (RunId, Publish)>,
     /// Published files of the two tables whose keys are looked up, by partition.
-    published: BTreeMap<(Table, PartitionDay), Vec<FileEntry>>,
-    pub(crate) abandoned: BTreeSet<RunId>,
+    pub(crate) published: BTreeMap<(Table, PartitionDay), Vec<FileEntry>>,
+    /// Runs that were given up, and the run that did it.
+    pub(crate) abandoned: BTreeMap<RunId, RunId>,
+}
+
+/// What is known of one user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct UserBooks {
+    pub(crate) covered: IntervalSet,
+    /// Where his history begins, once a slice of it was begun, whatever came of it.
+    pub(crate) begun: Option<Timestamp>,
+    pub(crate) touched: TouchedDays,
 }
 
 /// The days on which rows of a user lie.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TouchedDays {
     /// From the first day to the last: a day between two commits costs a look-up, never a row.
-    span: Option<DaySpan>,
-    undated: bool,
-    rejects: BTreeSet<Day>,
+    pub(crate) span: Option<DaySpan>,
+    pub(crate) undated: bool,
+    pub(crate) rejects: BTreeSet<Day>,
 }
 
 /// What a source wants of a user's history.
@@ -69,7 +78,7 @@ impl Books {
             self.lake = Some(lake.clone());
         }
         if let Some(run) = &record.deed.abandoned {
-            self.abandoned.insert(run.clone());
+            self.abandoned.entry(run.clone()).or_insert_with(|| record.run_id.clone());
         }
         if let Some(commit) = &record.deed.commit {
             self.apply_commit(&record.run_id, commit);
@@ -84,30 +93,32 @@ impl Books {
 
     fn apply_commit(&mut self, run: &RunId, commit: &Commit) {
         for covered in &commit.covered {
-            self.coverage.entry(covered.owner).or_default().insert(covered.window);
-            self.begin(covered.owner, covered.window);
+            let user = self.users.entry(covered.owner).or_default();
+            user.covered.insert(covered.window);
+            user.begin(covered.window);
         }
         for partial in &commit.partial {
             if let PartialOf::History { owner, window } = partial.of {
-                self.begin(owner, window);
+                self.users.entry(owner).or_default().begin(window);
             }
         }
         self.tables.clone_from(&commit.tables);
         for touched in &commit.touched {
-            self.touched.entry(touched.owner).or_default().add(touched);
+            self.users.entry(touched.owner).or_default().touched.add(touched);
         }
         self.files.extend(commit.files.iter().map(|covered| (covered.tenant, covered.file.clone())));
+        if !commit.segments.is_empty() {
+            let owners = commit.touched.iter().map(|touched| touched.owner);
+            self.unpublished.entry(run.clone()).or_default().extend(owners);
+        }
         self.segments.extend(commit.segments.iter().map(|segment| (run.clone(), segment.clone())));
-    }
-
-    fn begin(&mut self, owner: Owner, window: Window) {
-        let begun = self.begun.entry(owner).or_insert(window.from);
-        *begun = window.from.min(*begun);
     }
 
     fn apply_publish(&mut self, sequence: u64, run: &RunId, publish: &Publish) {
         let used: BTreeSet<&str> = publish.segments.iter().map(String::as_str).collect();
         self.segments.retain(|(_, segment)| !used.contains(segment.path.as_str()));
+        let waiting: BTreeSet<&RunId> = self.segments.iter().map(|(run, _)| run).collect();
+        self.unpublished.retain(|run, _| waiting.contains(run));
         for file in &publish.files {
             if matches!(file.table, Table::Interactions | Table::Rejects) {
                 self.published.entry((file.table, file.day)).or_default().push(file.clone());
@@ -119,24 +130,45 @@ impl Books {
     /// The windows to ask of a user's history: what no slice covered, and the lookback before the newest end.
     #[must_use]
     pub fn windows_to_ask(&self, owner: &Owner, wanted: Wanted) -> Vec<Window> {
-        let none = IntervalSet::default();
-        let covered = self.coverage.get(owner).unwrap_or(&none);
-        let start = match (wanted.start, self.begun.get(owner)) {
-            (WantedStart::OfNewUsers(_), Some(begun)) => *begun,
+        let nothing = UserBooks::default();
+        let user = self.users.get(owner).unwrap_or(&nothing);
+        let start = match (wanted.start, user.begun) {
+            (WantedStart::OfNewUsers(_), Some(begun)) => begun,
             (WantedStart::At(start) | WantedStart::OfNewUsers(start), _) => start,
         };
         let Some(whole) = Window::new(start, wanted.end) else { return Vec::new() };
         let mut ask = IntervalSet::default();
-        for missing in covered.missing_in(whole) {
+        for missing in user.covered.missing_in(whole) {
             ask.insert(missing);
         }
-        if let Some(newest) = covered.end() {
+        if let Some(newest) = user.covered.end() {
             let again_from = newest.saturating_add_micros(-wanted.lookback_micros).max(start);
             if let Some(again) = Window::new(again_from, newest.min(wanted.end)) {
                 ask.insert(again);
             }
         }
         ask.into_windows()
+    }
+
+    /// The run other than `own` that committed rows of a user which are not published yet: they can't be looked up,
+    /// so nobody else may add to them.
+    #[must_use]
+    pub fn run_with_unpublished(&self, owner: &Owner, own: &RunId) -> Option<&RunId> {
+        let mut others = self.unpublished.iter().filter(|(run, _)| *run != own);
+        others.find(|(_, owners)| owners.contains(owner)).map(|(run, _)| run)
+    }
+
+    /// The committed segments of runs, by run, in the order of their commits.
+    pub(crate) fn segments_of(&self, is_of: impl Fn(&RunId) -> bool) -> Vec<SegmentEntry> {
+        self.segments.iter().filter(|(run, _)| is_of(run)).map(|(_, entry)| entry.clone()).collect()
+    }
+
+    /// Whether a record names an object that lies in the staging folder and must still be there.
+    pub(crate) fn needed_staged(&self) -> BTreeSet<&str> {
+        let segments = self.segments.iter().map(|(_, entry)| entry.path.as_str());
+        let publishes = self.open_publishes.values();
+        let files = publishes.flat_map(|(_, publish)| publish.files.iter().map(|file| file.staged.as_str()));
+        segments.chain(files).collect()
     }
 
     /// Whether a version of a saved file is complete.
@@ -147,18 +179,18 @@ impl Books {
 
     /// The owners of whom something is covered after an instant, which no honest clock can give.
     pub(crate) fn covered_after(&self, now: Timestamp) -> Option<(Owner, Timestamp)> {
-        let ends = self.coverage.iter().filter_map(|(owner, set)| Some((*owner, set.end()?)));
+        let ends = self.users.iter().filter_map(|(owner, user)| Some((*owner, user.covered.end()?)));
         ends.filter(|(_, end)| *end > now).min()
     }
 
     /// Whether rows of a user may lie in this partition.
     pub(crate) fn is_touched(&self, owner: &Owner, day: PartitionDay) -> bool {
-        self.touched.get(owner).is_some_and(|touched| touched.contains(day))
+        self.users.get(owner).is_some_and(|user| user.touched.contains(day))
     }
 
     /// The days on which rejects of a user lie.
     pub(crate) fn reject_days(&self, owner: &Owner) -> Vec<PartitionDay> {
-        let days = self.touched.get(owner).map(|touched| &touched.rejects);
+        let days = self.users.get(owner).map(|user| &user.touched.rejects);
         days.into_iter().flatten().map(|day| PartitionDay::Day(*day)).collect()
     }
 
@@ -166,6 +198,12 @@ impl Books {
     pub(crate) fn files_of(&self, table: Table, day: PartitionDay, owner: Owner) -> Vec<&FileEntry> {
         let files = self.published.get(&(table, day)).map_or(&[][..], Vec::as_slice);
         files.iter().filter(|file| file.owners[0] <= owner && owner <= file.owners[1]).collect()
+    }
+}
+
+impl UserBooks {
+    fn begin(&mut self, window: Window) {
+        self.begun = Some(self.begun.map_or(window.from, |begun| begun.min(window.from)));
     }
 }
 

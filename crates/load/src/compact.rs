@@ -10,6 +10,7 @@ use promptlake_model::{PartitionDay, Table};
 
 use crate::encode::{FileEncoder, FileFormat};
 use crate::error::LoadError;
+use crate::failpoint;
 use crate::lake::{Lake, segment_run};
 use crate::layout;
 use crate::merge::{DayRows, Merger, SortedRun};
@@ -173,6 +174,7 @@ impl Lake {
         upload.write(last).await?;
         upload.finish().await?;
         self.look_up(&staged, facts.bytes).await?;
+        failpoint::reach("merge.file_staged");
         Ok(Some(FileEntry {
             staged: staged.to_string(),
             path: path.to_string(),

@@ -30,6 +30,20 @@ pub enum LoadError {
         /// Its host and process, and until when it is taken for alive.
         whereabouts: String,
     },
+    /// The run to be taken over left nothing behind.
+    #[error("take over run {run}, which has left nothing unfinished")]
+    NothingToTakeOver {
+        /// The run.
+        run: RunId,
+    },
+    /// Another run committed rows of a user that are not published yet: they can't be looked up.
+    #[error("read user {} while run {run} holds rows of his that are not published", owner.user)]
+    UserInCommon {
+        /// The user.
+        owner: Owner,
+        /// The other run.
+        run: RunId,
+    },
     /// Coverage that lies in the future would hide records that are yet to come.
     #[error("believe the lake: user {} is covered until {until}, but it is {now}", owner.user)]
     FutureCoverage {
@@ -98,7 +112,13 @@ impl LoadError {
             Self::Heartbeat(_) | Self::Staged { .. } => {
                 "check the destination; the next run goes on from the last commit".into()
             }
-            Self::OtherRun { .. } => "wait until it has ended, then run again".into(),
+            Self::OtherRun { run, .. } => {
+                format!("wait until it has ended, then run again; if you know that it has: --take-over {run}")
+            }
+            Self::NothingToTakeOver { .. } => {
+                "run without --take-over; `promptlake status` names runs".into()
+            }
+            Self::UserInCommon { .. } => "run again when the other run has ended".into(),
             Self::FutureCoverage { .. } => {
                 "check the clock of this machine; one that ran ahead wrote this coverage".into()
             }
@@ -127,6 +147,7 @@ fn ledger_hint(error: &LedgerError) -> String {
         LedgerError::Partitioning { found, .. } => {
             format!("set destination.partition_by = {found:?}, or write to another destination")
         }
+        LedgerError::Job(_) => "this is a defect of promptlake; report it with this message".into(),
         LedgerError::Lost { .. } | LedgerError::Abandoned { .. } => {
             "run again when the other run has ended: what this one committed stays".into()
         }

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::layout;
+use crate::shard::Scope;
 use crate::store::{Store, StoreError};
 
 /// A heartbeat could not be kept.
@@ -41,6 +42,7 @@ pub(crate) struct Heartbeat {
     pub(crate) started_at: Timestamp,
     pub(crate) renewed_at: Timestamp,
     pub(crate) process: ProcessIdentity,
+    pub(crate) scope: Scope,
 }
 
 /// A process, told apart from every other: across reboots, and from a later one of the same number.
@@ -147,7 +149,8 @@ pub(crate) async fn read_all(store: &Store) -> Result<Vec<(Heartbeat, DateTime<U
 /// Renews the heartbeat of this run until it is stopped.
 #[derive(Debug)]
 pub(crate) struct Pulse {
-    task: JoinHandle<()>,
+    /// `None` once it was stopped.
+    task: Option<JoinHandle<()>>,
     stop: CancellationToken,
     /// How long the last renewal is past, once that is too long.
     lost: watch::Receiver<Option<Duration>>,
@@ -189,13 +192,14 @@ impl Pulse {
                 }
             }
         });
-        Self { task, stop, lost }
+        Self { task: Some(task), stop, lost }
     }
 
     /// Renews no more. A renewal under way has landed when this returns, so that what is deleted stays deleted.
     pub(crate) async fn stop(&mut self) {
         self.stop.cancel();
-        if let Err(error) = (&mut self.task).await {
+        let Some(task) = self.task.take() else { return };
+        if let Err(error) = task.await {
             tracing::warn!(%error, "the heartbeat ended early");
         }
     }
@@ -221,7 +225,8 @@ mod tests {
 
     fn heartbeat(process: ProcessIdentity) -> Heartbeat {
         let at = Timestamp::from_micros(0);
-        Heartbeat { run_id: RunId::parse("r").unwrap(), started_at: at, renewed_at: at, process }
+        let scope = Scope { selection: "t licensed".into(), shard: None };
+        Heartbeat { run_id: RunId::parse("r").unwrap(), started_at: at, renewed_at: at, process, scope }
     }
 
     #[test]

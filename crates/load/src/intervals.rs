@@ -28,6 +28,20 @@ impl IntervalSet {
         missing
     }
 
+    /// Takes windows that were disjoint and in order once; anything else is put in order.
+    pub(crate) fn from_windows(windows: impl IntoIterator<Item = Window>) -> Self {
+        let mut set = Self::default();
+        for window in windows {
+            set.insert(window);
+        }
+        set
+    }
+
+    /// The windows in order.
+    pub(crate) fn windows(&self) -> &[Window] {
+        &self.0
+    }
+
     /// The end of the newest window.
     pub(crate) fn end(&self) -> Option<Timestamp> {
         self.0.last().map(|window| window.to)

@@ -16,6 +16,7 @@ use promptlake_flow::ComputePool;
 use promptlake_model::{Owner, RecordId, Table};
 
 use crate::error::LoadError;
+use crate::lake::known_path;
 use crate::record::FileEntry;
 use crate::store::Store;
 
@@ -25,20 +26,38 @@ const TAIL_BYTES: u64 = 64 * 1024;
 /// Rows decoded at once: small next to a row group.
 const DECODE_ROWS: usize = 4096;
 
-/// The keys of `owner` in a published file of `interactions` or `rejects`.
+/// The keys of `owner` in a published file of `interactions` or `rejects`. The run that publishes it may be putting
+/// it in its place just now: then it is read where it was staged.
 pub(crate) async fn keys_in(
     store: &Store,
     pool: &ComputePool,
     file: &FileEntry,
     owner: Owner,
 ) -> Result<Vec<RecordId>, LoadError> {
+    for path in [&file.path, &file.staged, &file.path] {
+        let path = known_path(path);
+        if store.head(&path).await?.is_none() {
+            continue;
+        }
+        match keys_at(store, pool, &path, file, owner).await {
+            // Placed and deleted between two requests: it lies at its path by now.
+            Err(LoadError::Store(error)) if error.is_not_found() => {}
+            done => return done,
+        }
+    }
+    Err(LoadError::PublishedGone { path: file.path.clone() })
+}
+
+async fn keys_at(
+    store: &Store,
+    pool: &ComputePool,
+    path: &Path,
+    file: &FileEntry,
+    owner: Owner,
+) -> Result<Vec<RecordId>, LoadError> {
     let table = file.table;
     let failed = move |source| LoadError::Parquet { table, source };
-    let path = Path::parse(&file.path).map_err(|error| failed(ParquetError::External(Box::new(error))))?;
-    if store.head(&path).await?.is_none() {
-        return Err(LoadError::PublishedGone { path: file.path.clone() });
-    }
-    let metadata = Arc::new(read_footer(store, &path, file).await?);
+    let metadata = Arc::new(read_footer(store, path, file).await?);
     let user = owner.user.to_string();
     let row_groups: Vec<usize> =
         (0..metadata.num_row_groups()).filter(|index| may_hold(metadata.row_group(*index), &user)).collect();
@@ -58,7 +77,7 @@ pub(crate) async fn keys_in(
         decoder = returned;
         match result.map_err(failed)? {
             DecodeResult::NeedsData(ranges) => {
-                let blocks = store.get_ranges(&path, &ranges).await?;
+                let blocks = store.get_ranges(path, &ranges).await?;
                 decoder.push_ranges(ranges, blocks).map_err(failed)?;
             }
             DecodeResult::Data(rows) => keys.extend(keys_of(&rows, owner, table).map_err(failed)?),

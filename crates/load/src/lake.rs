@@ -8,15 +8,18 @@ use arrow::error::ArrowError;
 use object_store::path::Path;
 use promptlake_flow::{Clock, ComputePool, Observer};
 use promptlake_model::{RunId, Table, Timestamp};
+use tokio_util::sync::CancellationToken;
 
 use crate::encode::FileCompression;
 use crate::error::LoadError;
+use crate::failpoint;
 use crate::heartbeat::Pulse;
 use crate::layout;
-use crate::ledger::Ledger;
+use crate::ledger::{Appended, Ledger};
 use crate::merge::{DayRows, Merger, SortedRun, Step};
 use crate::record::{Deed, SegmentEntry};
 use crate::segment::{SegmentDecoder, SegmentEncoder};
+use crate::shard::Scope;
 use crate::sorted::SortedRows;
 use crate::store::Store;
 
@@ -43,6 +46,10 @@ pub struct LakeSettings {
     pub heartbeat_every: Duration,
     /// When the heartbeat of another counts as that of a dead run.
     pub stale_after: Duration,
+    /// A run that is to be given up at once, whether or not its heartbeat is stale.
+    pub take_over: Option<RunId>,
+    /// The store ignores conditional puts: nothing fences runs off, so nobody else may write.
+    pub single_writer: bool,
 }
 
 /// The run that writes.
@@ -52,6 +59,8 @@ pub struct Run {
     pub id: RunId,
     /// When it started.
     pub started_at: Timestamp,
+    /// Whose history it reads.
+    pub scope: Scope,
 }
 
 /// What a run works with.
@@ -67,25 +76,24 @@ pub struct Means {
     pub observer: Arc<dyn Observer>,
 }
 
+/// How long a run that failed tries to leave in order: a store that hangs must not keep it.
+const GIVE_UP_WITHIN: Duration = Duration::from_secs(20);
+
 pub(crate) struct Lake {
     pub(crate) means: Means,
     pub(crate) settings: LakeSettings,
     pub(crate) run: Run,
     pub(crate) ledger: Ledger,
+    /// Ends a publish before its record is made.
+    pub(crate) stop: CancellationToken,
     pulse: Pulse,
     /// Objects staged so far: each gets its own number.
     staged: u32,
 }
 
 impl Lake {
-    pub(crate) const fn new(
-        means: Means,
-        settings: LakeSettings,
-        run: Run,
-        ledger: Ledger,
-        pulse: Pulse,
-    ) -> Self {
-        Self { means, settings, run, ledger, pulse, staged: 0 }
+    pub(crate) fn new(means: Means, settings: LakeSettings, run: Run, ledger: Ledger, pulse: Pulse) -> Self {
+        Self { means, settings, run, ledger, stop: CancellationToken::new(), pulse, staged: 0 }
     }
 
     pub(crate) const fn next_number(&mut self) -> u32 {
@@ -94,7 +102,7 @@ impl Lake {
     }
 
     /// Makes a record. A run whose heartbeat was lost makes none.
-    pub(crate) async fn append(&mut self, deed: Deed) -> Result<u64, LoadError> {
+    pub(crate) async fn append(&mut self, deed: Deed) -> Result<Appended, LoadError> {
         self.pulse.check()?;
         Ok(self.ledger.append(deed).await?)
     }
@@ -103,6 +111,42 @@ impl Lake {
     pub(crate) async fn leave(&mut self) -> Result<(), LoadError> {
         self.pulse.stop().await;
         Ok(self.means.store.delete(&layout::heartbeat(&self.run.id)).await?)
+    }
+
+    /// Gives this run up after a failure, and takes away what it staged in vain: what it committed is finished by the
+    /// next run, which need not wait. Where the store fails as well, the next run does this.
+    pub(crate) async fn give_up(&mut self) {
+        let given_up = tokio::time::timeout(GIVE_UP_WITHIN, async {
+            self.pulse.stop().await;
+            self.ledger.surrender().await?;
+            let own = self.run.id.clone();
+            self.delete_unneeded(&own).await?;
+            Ok::<_, LoadError>(self.means.store.delete(&layout::heartbeat(&own)).await?)
+        });
+        match given_up.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "could not give this run up; the next one does"),
+            Err(_) => tracing::warn!("giving this run up took too long; the next one does"),
+        }
+    }
+
+    /// Deletes what a run staged that no record needs. The run is given up, or it is this one.
+    pub(crate) async fn delete_unneeded(&self, run: &RunId) -> Result<(), LoadError> {
+        let needed = self.ledger.books().needed_staged();
+        let (store, staging) = (&self.means.store, layout::staging_of(run));
+        let mut kept = false;
+        for object in store.list(&staging).await? {
+            if needed.contains(object.location.as_ref()) {
+                kept = true;
+            } else {
+                store.delete(&object.location).await?;
+            }
+        }
+        if !kept {
+            // What a killed writer left half-written, too.
+            store.delete_below(&staging).await?;
+        }
+        Ok(())
     }
 
     /// Sorts rows and stages them as a segment.
@@ -141,6 +185,7 @@ impl Lake {
         upload.write(last).await?;
         upload.finish().await?;
         self.look_up(&path, entry.bytes).await?;
+        failpoint::reach("segment.staged");
         Ok(entry)
     }
 

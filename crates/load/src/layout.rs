@@ -5,6 +5,7 @@ use object_store::path::Path;
 use promptlake_model::{PartitionDay, RunId, Table};
 
 const LEDGER: &str = "_promptlake/ledger";
+const CHECKPOINTS: &str = "_promptlake/checkpoints";
 const RUNS: &str = "_promptlake/runs";
 const STAGING: &str = "_promptlake/staging";
 
@@ -26,6 +27,24 @@ pub(crate) fn record(sequence: u64) -> Path {
 
 /// The number of a ledger record's path; `None` for anything else that lies there.
 pub(crate) fn record_sequence(path: &Path) -> Option<u64> {
+    numbered(path)
+}
+
+pub(crate) fn checkpoints_dir() -> Path {
+    path(CHECKPOINTS.to_owned())
+}
+
+/// The checkpoint after the record of this number.
+pub(crate) fn checkpoint(sequence: u64) -> Path {
+    path(format!("{CHECKPOINTS}/{sequence:0SEQUENCE_DIGITS$}.json"))
+}
+
+/// The number of a checkpoint's path; `None` for anything else that lies there.
+pub(crate) fn checkpoint_sequence(path: &Path) -> Option<u64> {
+    numbered(path)
+}
+
+fn numbered(path: &Path) -> Option<u64> {
     let digits = path.filename()?.strip_suffix(".json")?;
     let all_digits = digits.len() == SEQUENCE_DIGITS && digits.bytes().all(|b| b.is_ascii_digit());
     all_digits.then(|| digits.parse().ok()).flatten()

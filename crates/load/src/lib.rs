@@ -10,9 +10,11 @@
 
 mod book_rows;
 mod books;
+mod checkpoint;
 mod compact;
 mod encode;
 mod error;
+mod failpoint;
 mod gate;
 mod gather;
 mod heartbeat;
@@ -29,12 +31,15 @@ mod record;
 mod recover;
 mod rows;
 mod segment;
+mod shard;
 mod sorted;
 mod store;
 
 pub use books::{Books, Wanted, WantedStart};
 pub use encode::FileCompression;
 pub use error::LoadError;
+#[cfg(feature = "failpoints")]
+pub use failpoint::NAMES as FAILPOINTS;
 pub use heartbeat::HeartbeatError;
 pub use lake::{LakeSettings, Means, Run};
 pub use ledger::LedgerError;
@@ -42,4 +47,5 @@ pub use loader::{Loaded, Loader, Loading};
 pub use merge::MergeError;
 pub use record::RecordError;
 pub use segment::SegmentError;
+pub use shard::{NotAShard, Scope, Shard};
 pub use store::{Store, StoreError};

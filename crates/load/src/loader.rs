@@ -1,7 +1,7 @@
 //! The last stage: takes pages of rows, makes them count, makes them seen.
 
 use promptlake_flow::{Event, Held};
-use promptlake_model::{PageBatch, SliceEnd, Table, Timestamp, UserEnd};
+use promptlake_model::{Owner, PageBatch, SliceEnd, Table, Timestamp, UserEnd};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -9,15 +9,16 @@ use tokio_util::sync::CancellationToken;
 use crate::book_rows::{RunColumns, coverage_rows, user_rows};
 use crate::books::Books;
 use crate::error::LoadError;
+use crate::failpoint;
 use crate::gate::Gate;
 use crate::gather::Gathered;
 use crate::heartbeat::{Heartbeat, ProcessIdentity, Pulse};
 use crate::keys::keys_in;
 use crate::lake::{Lake, LakeSettings, Means, Run};
 use crate::layout;
-use crate::ledger::Ledger;
+use crate::ledger::{Appended, Ledger, LedgerMeans};
 use crate::progress::Progress;
-use crate::publish::Direct;
+use crate::publish::Published;
 use crate::record::{Commit, Deed, LakeFacts};
 
 /// What reaches the loader.
@@ -56,22 +57,28 @@ impl Loader {
             started_at: run.started_at,
             renewed_at: run.started_at,
             process: ProcessIdentity::of_this_process(),
+            scope: run.scope.clone(),
         };
         // Before anything is staged, so that nothing staged is ever without a heartbeat.
         heartbeat.write(&means.store).await?;
         let (every, stale_after) = (settings.heartbeat_every, settings.stale_after);
         let pulse = Pulse::start(means.store.clone(), heartbeat, means.clock, every, stale_after);
+        failpoint::reach("heartbeat.written");
         let facts = LakeFacts { partition_by: vec!["date".into()] };
-        let ledger = Ledger::open(means.store.clone(), run.id.clone(), means.clock, facts).await;
+        let ledger_means =
+            LedgerMeans { store: means.store.clone(), pool: means.pool.clone(), clock: means.clock };
+        let ledger = Ledger::open(ledger_means, run.id.clone(), facts).await;
         if ledger.is_err() {
             // It never began: nobody should wait for it. Where even that fails, its heartbeat goes stale.
             drop(means.store.delete(&layout::heartbeat(&run.id)).await);
         }
         let mut lake = Lake::new(means, settings, run, ledger?, pulse);
-        if let Err(error) = lake.recover().await {
-            // Refused, it has changed nothing. After any other failure it may have, and the heartbeat tells whose.
-            if matches!(error, LoadError::OtherRun { .. }) {
-                drop(lake.leave().await);
+        failpoint::reach("ledger.opened");
+        if let Err(error) = lake.recover_at_start().await {
+            match error {
+                // Refused, it has changed nothing.
+                LoadError::OtherRun { .. } | LoadError::NothingToTakeOver { .. } => drop(lake.leave().await),
+                _ => lake.give_up().await,
             }
             return Err(error);
         }
@@ -94,13 +101,44 @@ impl Loader {
         }
     }
 
+    /// Refuses users of whom another run has committed rows that are not published yet, and gives this run up.
+    pub async fn check_users(mut self, users: impl IntoIterator<Item = &Owner>) -> Result<Self, LoadError> {
+        for owner in users {
+            if let Err(error) = self.check_user(*owner) {
+                self.lake.give_up().await;
+                return Err(error);
+            }
+        }
+        Ok(self)
+    }
+
+    fn check_user(&self, owner: Owner) -> Result<(), LoadError> {
+        let run = self.books().run_with_unpublished(&owner, &self.lake.run.id);
+        run.map_or(Ok(()), |run| Err(LoadError::UserInCommon { owner, run: run.clone() }))
+    }
+
     /// Takes everything until the channel closes, then commits and publishes. Once `stop` is asked for, what came
-    /// is committed and left for the next run to publish: that may take longer than a stop should.
+    /// is committed and left for the next run to publish: that may take longer than a stop should. A run that fails
+    /// gives itself up, and takes away what it staged in vain.
     pub async fn run(
         mut self,
-        mut input: mpsc::Receiver<Loading>,
+        input: mpsc::Receiver<Loading>,
         stop: CancellationToken,
     ) -> Result<Loaded, LoadError> {
+        self.lake.stop = stop;
+        let loaded = self.load(input).await;
+        if loaded.is_err() {
+            self.lake.give_up().await;
+        }
+        loaded
+    }
+
+    /// Leaves a lake that was opened for recovery alone.
+    pub async fn close(mut self) -> Result<(), LoadError> {
+        self.lake.leave().await
+    }
+
+    async fn load(&mut self, mut input: mpsc::Receiver<Loading>) -> Result<Loaded, LoadError> {
         let (commit_every, publish_every) =
             (self.lake.settings.commit_every, self.lake.settings.publish_every);
         let now = Instant::now();
@@ -114,7 +152,7 @@ impl Loader {
             };
             match received {
                 Some(Some(item)) => self.take(item).await?,
-                Some(None) => return self.finish(stop.is_cancelled()).await,
+                Some(None) => return self.finish().await,
                 None => {}
             }
             let now = Instant::now();
@@ -141,6 +179,7 @@ impl Loader {
 
     async fn take_page(&mut self, page: Held<PageBatch>) -> Result<(), LoadError> {
         let Held { value: page, permit } = page;
+        self.refuse_unpublished_of_others(page.owner).await?;
         for look_up in self.gate.look_ups(&page, self.lake.ledger.books()) {
             let files = self.lake.ledger.books().files_of(look_up.table, look_up.day, look_up.owner);
             for file in files {
@@ -162,6 +201,22 @@ impl Loader {
             rejects: page.rejects.len() as u64,
         });
         Ok(())
+    }
+
+    /// Rows of another run that are committed and not published can't be looked up.
+    async fn refuse_unpublished_of_others(&mut self, owner: Owner) -> Result<(), LoadError> {
+        if self.check_user(owner).is_ok() {
+            return Ok(());
+        }
+        // Published by now, perhaps.
+        self.declare_stake();
+        self.lake.ledger.catch_up().await?;
+        self.check_user(owner)
+    }
+
+    /// Another run that commits for one of these users ends this one: their rows were not checked against its.
+    fn declare_stake(&mut self) {
+        self.lake.ledger.set_stake(self.progress.owners());
     }
 
     /// Adds the rows of users whose outcome is settled; their keys are needed no more.
@@ -213,54 +268,72 @@ impl Loader {
         for (table, batches) in self.gathered.take() {
             commit.segments.push(self.lake.write_segment(table, batches).await?);
         }
-        let sequence = self.lake.append(Deed { commit: Some(commit), ..Deed::default() }).await?;
-        self.progress.committed();
-        self.lake.means.observer.observe(&Event::Committed { sequence, interactions: records });
+        self.declare_stake();
+        let deed = Deed { commit: Some(commit), ..Deed::default() };
+        if let Appended::Made(sequence) = self.lake.append(deed).await? {
+            failpoint::reach("commit.recorded");
+            self.progress.committed();
+            self.lake.means.observer.observe(&Event::Committed { sequence, interactions: records });
+        }
         Ok(())
     }
 
     /// Publishes what is committed. To `forget` the known keys, everything has to be.
-    async fn publish_all(&mut self, forget: bool) -> Result<(), LoadError> {
+    async fn publish_all(&mut self, forget: bool) -> Result<Published, LoadError> {
         self.commit().await?;
-        self.lake.publish(None).await?;
-        if forget {
+        self.declare_stake();
+        let published = self.lake.publish_own().await?;
+        if forget && published != Published::Stopped {
             self.gate.forget_all();
         }
-        Ok(())
+        Ok(published)
     }
 
-    async fn finish(mut self, interrupted: bool) -> Result<Loaded, LoadError> {
-        if interrupted {
-            self.commit().await?;
-            // So that no run, on whatever host, waits for this one.
-            self.lake.ledger.surrender().await?;
-            self.lake.leave().await?;
-            return Ok(Loaded::Committed);
+    async fn finish(&mut self) -> Result<Loaded, LoadError> {
+        if self.lake.stop.is_cancelled() {
+            return self.finish_early().await;
         }
-        if self.books().segments.is_empty() {
-            self.publish_directly().await?;
+        self.declare_stake();
+        self.lake.recover_before_last_publish().await?;
+        let own = self.lake.run.id.clone();
+        let published = if self.books().segments_of(|run| *run == own).is_empty() {
+            self.publish_directly().await?
         } else {
-            self.publish_all(false).await?;
+            self.publish_all(false).await?
+        };
+        if published == Published::Stopped {
+            return self.finish_early().await;
         }
-        let staging = layout::staging_of(&self.lake.run.id);
-        self.lake.means.store.delete_below(&staging).await?;
+        self.lake.delete_unneeded(&own).await?;
+        failpoint::reach("leave.staging_deleted");
         self.lake.leave().await?;
         Ok(Loaded::Published)
     }
 
+    /// Commits what came and leaves the rest to the next run.
+    async fn finish_early(&mut self) -> Result<Loaded, LoadError> {
+        self.commit().await?;
+        // So that no run, on whatever host, waits for this one.
+        self.lake.ledger.surrender().await?;
+        let own = self.lake.run.id.clone();
+        self.lake.delete_unneeded(&own).await?;
+        self.lake.leave().await?;
+        Ok(Loaded::Committed)
+    }
+
     /// Rows that still fit in memory need no segments: one record commits and publishes them.
-    async fn publish_directly(&mut self) -> Result<(), LoadError> {
+    async fn publish_directly(&mut self) -> Result<Published, LoadError> {
         if self.gathered.memory_bytes() == 0 && !self.progress.has_news() {
-            return Ok(());
+            return Ok(Published::Nothing);
         }
         let commit = self.draft_commit()?;
         let interactions = self.gathered.records();
         let tables = self.gathered.take();
-        if let Some(sequence) = self.lake.publish(Some(Direct { tables, commit })).await? {
-            self.progress.committed();
-            self.lake.means.observer.observe(&Event::Committed { sequence, interactions });
-        }
-        Ok(())
+        self.declare_stake();
+        let sequence = self.lake.publish_directly(tables, commit).await?;
+        self.progress.committed();
+        self.lake.means.observer.observe(&Event::Committed { sequence, interactions });
+        Ok(Published::Done(sequence))
     }
 }
 

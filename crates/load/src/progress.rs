@@ -2,7 +2,7 @@
 //!
 //! Pages may come in any order, and an end marker before the last of its pages: only counts decide.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use promptlake_model::{
@@ -69,6 +69,15 @@ impl Progress {
     /// The users settled since the last call.
     pub(crate) fn take_settled(&mut self) -> Vec<SettledUser> {
         std::mem::take(&mut self.settled)
+    }
+
+    /// The users of whom something is uncommitted or under way.
+    pub(crate) fn owners(&self) -> HashSet<Owner> {
+        let slices = self.slices.values().filter_map(|slice| match &slice.slice.scope {
+            SliceScope::History { owner, .. } => Some(*owner),
+            SliceScope::File(_) => None,
+        });
+        self.users.keys().chain(self.touched.keys()).copied().chain(slices).collect()
     }
 
     /// Whether a commit would say anything.

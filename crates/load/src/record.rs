@@ -3,6 +3,8 @@
 //! A record is JSON, at the number after the last one read. It may do several things at once: a run whose rows fit
 //! in memory commits and publishes them in one.
 
+use std::collections::HashSet;
+
 use promptlake_model::{
     Day, Owner, PartitionDay, RunId, SCHEMA_VERSION, SavedFile, Table, TenantId, Timestamp, Window,
 };
@@ -212,6 +214,18 @@ impl Record {
 
     pub(crate) fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a record holds strings and numbers alone")
+    }
+
+    /// Whether it adds rows or coverage for one of these users.
+    pub(crate) fn adds_for(&self, users: &HashSet<Owner>) -> Option<Owner> {
+        let commit = self.deed.commit.as_ref()?;
+        let begun = commit.partial.iter().filter_map(|partial| match &partial.of {
+            PartialOf::History { owner, .. } => Some(*owner),
+            PartialOf::File { .. } => None,
+        });
+        let covered = commit.covered.iter().map(|covered| covered.owner);
+        let touched = commit.touched.iter().map(|touched| touched.owner);
+        touched.chain(covered).chain(begun).find(|owner| users.contains(owner))
     }
 
     pub(crate) fn parse(sequence: u64, body: &[u8]) -> Result<Self, RecordError> {

@@ -1,95 +1,190 @@
-//! Recovery, at the start of every run: what earlier runs committed is finished, what they only staged is deleted.
+//! Recovery, at the start of every run and again before its last publish: what runs that ended had committed is
+//! finished, what they only staged is deleted. A run that lives is left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use promptlake_flow::Event;
 use promptlake_model::RunId;
 
 use crate::error::LoadError;
+use crate::failpoint;
 use crate::heartbeat::{self, Heartbeat, Life, ProcessIdentity, delta};
 use crate::lake::Lake;
 use crate::layout;
-use crate::record::Deed;
+use crate::ledger::Appended;
+use crate::record::{Deed, Publish};
 
-/// What other runs left in the lake.
+/// How often a run looks whether another has finished recovering what both found.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// What other runs left in the lake, and whether they live.
 struct Others {
-    heartbeats: BTreeMap<RunId, (Heartbeat, DateTime<Utc>)>,
-    /// The newest object that each staged.
-    staged: BTreeMap<RunId, DateTime<Utc>>,
-    runs: BTreeSet<RunId>,
+    runs: BTreeMap<RunId, Other>,
     /// The store's time, by our own heartbeat.
     now: DateTime<Utc>,
 }
 
+#[derive(Default)]
+struct Other {
+    heartbeat: Option<(Heartbeat, DateTime<Utc>)>,
+    /// When the newest object that it staged was written.
+    staged: Option<DateTime<Utc>>,
+    /// Where it runs and until when it is taken for alive; `None` when it has ended.
+    alive: Option<String>,
+}
+
 impl Lake {
     /// Gives up every run that ended before it had finished, publishes what it had committed, and deletes the rest.
-    /// Refuses while another run may live.
-    pub(crate) async fn recover(&mut self) -> Result<(), LoadError> {
+    /// Refuses while another run lives that reads the same users. Where another run that lives is recovering already,
+    /// waits for it: what it publishes has to be known before anything is read.
+    pub(crate) async fn recover_at_start(&mut self) -> Result<(), LoadError> {
+        loop {
+            let others = self.other_runs().await?;
+            self.refuse_if_needed(&others)?;
+            if self.recover(&others).await? {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+            self.ledger.catch_up().await?;
+        }
+    }
+
+    /// The same before the last publish, for runs that ended meanwhile. Says which unfinished ones it leaves alone.
+    pub(crate) async fn recover_before_last_publish(&mut self) -> Result<(), LoadError> {
         let others = self.other_runs().await?;
-        let here = ProcessIdentity::of_this_process();
-        for run in &others.runs {
-            if let Life::Alive(whereabouts) = self.life(&others, run, &here) {
-                return Err(LoadError::OtherRun { run: run.clone(), whereabouts });
+        self.recover(&others).await?;
+        let silent = delta(2 * self.settings.heartbeat_every);
+        for (run, other) in &others.runs {
+            let quiet = other.heartbeat.as_ref().is_none_or(|(_, renewed)| others.now - *renewed > silent);
+            if let (Some(whereabouts), true) = (&other.alive, quiet) {
+                tracing::warn!("run {run} has not finished ({whereabouts}); a later run finishes it");
             }
         }
-        // First the record that fences it off: a writer that only slept must find itself given up.
-        for run in &others.runs {
-            if !self.ledger.books().abandoned.contains(run) {
-                self.append(Deed { abandoned: Some(run.clone()), ..Deed::default() }).await?;
+        Ok(())
+    }
+
+    fn refuse_if_needed(&self, others: &Others) -> Result<(), LoadError> {
+        if let Some(wanted) = &self.settings.take_over
+            && !others.runs.contains_key(wanted)
+        {
+            return Err(LoadError::NothingToTakeOver { run: wanted.clone() });
+        }
+        for (run, other) in &others.runs {
+            let Some(whereabouts) = &other.alive else { continue };
+            let scope = other.heartbeat.as_ref().map(|(heartbeat, _)| &heartbeat.scope);
+            let same_users = scope.is_none_or(|scope| scope.is_same(&self.run.scope));
+            if same_users || self.settings.single_writer {
+                return Err(LoadError::OtherRun { run: run.clone(), whereabouts: whereabouts.clone() });
             }
+        }
+        Ok(())
+    }
+
+    /// Whether everything that ended runs left is finished; if not, a run that lives is at it.
+    async fn recover(&mut self, others: &Others) -> Result<bool, LoadError> {
+        let ended: BTreeSet<&RunId> =
+            others.runs.iter().filter(|(_, other)| other.alive.is_none()).map(|(run, _)| run).collect();
+        // First the record that fences it off: a writer that only slept must find itself given up.
+        for run in &ended {
+            if !self.ledger.books().abandoned.contains_key(*run) {
+                self.append(Deed { abandoned: Some((*run).clone()), ..Deed::default() }).await?;
+                failpoint::reach("recover.abandoned");
+            }
+        }
+        let abandoned = &self.ledger.books().abandoned;
+        let by_a_live_one = |run: &RunId| {
+            abandoned.get(run).is_some_and(|by| others.runs.get(by).is_some_and(|by| by.alive.is_some()))
+        };
+        let (theirs, ours): (BTreeSet<RunId>, BTreeSet<RunId>) =
+            ended.iter().map(|run| (*run).clone()).partition(by_a_live_one);
+        self.finish_runs(&ours).await?;
+        let books = self.ledger.books();
+        let publishing = books.open_publishes.values().map(|(run, _)| run);
+        let waiting = books.segments.iter().map(|(run, _)| run).chain(publishing);
+        Ok(!waiting.into_iter().any(|run| theirs.contains(run)))
+    }
+
+    /// Finishes runs that are given up: carries out their publishes, publishes their committed segments, and deletes
+    /// what they staged that no record names.
+    async fn finish_runs(&mut self, runs: &BTreeSet<RunId>) -> Result<(), LoadError> {
+        for run in runs {
             self.means.observer.observe(&Event::Recovered { run_id: run.to_string() });
         }
-        let open = self.ledger.books().open_publishes.clone();
-        for (_, publish) in open.values() {
-            self.carry_out(publish).await?;
-        }
-        if !open.is_empty() {
-            self.append(Deed { carried_out: open.into_keys().collect(), ..Deed::default() }).await?;
+        let open = self.ledger.books().open_publishes.iter();
+        let open: Vec<(u64, Publish)> = open
+            .filter(|(_, (run, _))| runs.contains(run))
+            .map(|(sequence, (_, publish))| (*sequence, publish.clone()))
+            .collect();
+        for (sequence, publish) in open {
+            self.carry_out(&publish).await?;
+            failpoint::reach("recover.placed");
+            let done = self.append(Deed { carried_out: vec![sequence], ..Deed::default() }).await?;
+            debug_assert!(matches!(done, Appended::Made(_) | Appended::Overtaken));
+            failpoint::reach("recover.carried_out");
         }
         // Published before anything new is read, so that known rows are always found in published files.
-        self.publish(None).await?;
-        for run in &others.runs {
-            self.means.store.delete_below(&layout::staging_of(run)).await?;
+        self.publish_ended(runs).await?;
+        failpoint::reach("recover.published");
+        for run in runs {
+            self.delete_unneeded(run).await?;
             self.means.store.delete(&layout::heartbeat(run)).await?;
         }
+        failpoint::reach("recover.cleaned");
         Ok(())
     }
 
     async fn other_runs(&self) -> Result<Others, LoadError> {
         let store = &self.means.store;
         let own = store.head(&layout::heartbeat(&self.run.id)).await?;
-        let heartbeats = heartbeat::read_all(store).await?.into_iter();
-        let heartbeats: BTreeMap<_, _> =
-            heartbeats.map(|(beat, at)| (beat.run_id.clone(), (beat, at))).collect();
-        let mut staged: BTreeMap<RunId, DateTime<Utc>> = BTreeMap::new();
+        let now = own.map(|object| object.last_modified).unwrap_or_default();
+        let mut runs: BTreeMap<RunId, Other> = BTreeMap::new();
+        for (heartbeat, renewed) in heartbeat::read_all(store).await? {
+            let run = heartbeat.run_id.clone();
+            runs.entry(run).or_default().heartbeat = Some((heartbeat, renewed));
+        }
         for object in store.list(&layout::staging_dir()).await? {
             if let Some(run) = layout::staging_run(&object.location) {
-                let newest = staged.entry(run).or_insert(object.last_modified);
-                *newest = (*newest).max(object.last_modified);
+                let staged = &mut runs.entry(run).or_default().staged;
+                *staged = (*staged).max(Some(object.last_modified));
             }
         }
         let books = self.ledger.books();
         let committed = books.segments.iter().map(|(run, _)| run);
-        let publishing = books.open_publishes.values().map(|(run, _)| run);
-        let mut runs: BTreeSet<RunId> =
-            heartbeats.keys().chain(staged.keys()).chain(committed).chain(publishing).cloned().collect();
+        for run in committed.chain(books.open_publishes.values().map(|(run, _)| run)) {
+            runs.entry(run.clone()).or_default();
+        }
         runs.remove(&self.run.id);
-        let now = own.map(|object| object.last_modified).unwrap_or_default();
-        Ok(Others { heartbeats, staged, runs, now })
+        let here = ProcessIdentity::of_this_process();
+        for (run, other) in &mut runs {
+            other.alive = self.whereabouts(run, other, now, &here);
+        }
+        Ok(Others { runs, now })
     }
 
-    fn life(&self, others: &Others, run: &RunId, here: &ProcessIdentity) -> Life {
-        if self.ledger.books().abandoned.contains(run) {
-            return Life::Ended;
+    /// Where a run that may live is, and until when it is taken for alive.
+    fn whereabouts(
+        &self,
+        run: &RunId,
+        other: &Other,
+        now: DateTime<Utc>,
+        here: &ProcessIdentity,
+    ) -> Option<String> {
+        let taken_over = self.settings.take_over.as_ref() == Some(run);
+        if taken_over || self.ledger.books().abandoned.contains_key(run) {
+            return None;
         }
         let stale_after = self.settings.stale_after;
-        match (others.heartbeats.get(run), others.staged.get(run)) {
-            (Some((heartbeat, renewed)), _) => heartbeat.life(here, others.now - *renewed, stale_after),
-            (None, Some(newest)) if others.now - *newest < delta(stale_after) => {
-                Life::Alive("it staged something of late and has no heartbeat".into())
+        match (&other.heartbeat, other.staged) {
+            (Some((heartbeat, renewed)), _) => match heartbeat.life(here, now - *renewed, stale_after) {
+                Life::Alive(whereabouts) => Some(whereabouts),
+                Life::Ended => None,
+            },
+            (None, Some(newest)) if now - newest < delta(stale_after) => {
+                Some("it staged something of late and has no heartbeat".into())
             }
-            (None, _) => Life::Ended,
+            (None, _) => None,
         }
     }
 }

@@ -31,6 +31,12 @@ pub struct StoreError {
     pub source: object_store::Error,
 }
 
+impl StoreError {
+    pub(crate) const fn is_not_found(&self) -> bool {
+        matches!(self.source, object_store::Error::NotFound { .. })
+    }
+}
+
 /// Whether a conditional put made the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Created {
@@ -103,6 +109,16 @@ impl Store {
 
     pub(crate) async fn list(&self, below: &Path) -> Result<Vec<ObjectMeta>, StoreError> {
         let listed = self.objects.list(Some(below)).try_collect().await;
+        listed.map_err(|source| failed("list", below, source))
+    }
+
+    /// What lies below a directory with a path after `offset`.
+    pub(crate) async fn list_after(
+        &self,
+        below: &Path,
+        offset: &Path,
+    ) -> Result<Vec<ObjectMeta>, StoreError> {
+        let listed = self.objects.list_with_offset(Some(below), offset).try_collect().await;
         listed.map_err(|source| failed("list", below, source))
     }
 

@@ -104,7 +104,8 @@ async fn die_everywhere(plan: Plan, changes_of_second: usize) {
         assert_whole(&*objects, users()).await;
         let left: Vec<_> =
             objects.list_with_delimiter(Some(&Path::from("_promptlake"))).await.unwrap().common_prefixes;
-        assert_eq!(left, [Path::from("_promptlake/ledger")], "after {changes} changes");
+        let expected = [Path::from("_promptlake/ledger")];
+        assert_eq!(left, expected, "after {changes} changes");
         if first.is_ok() && !dying.is_dead() {
             assert!(changes > 10, "a run changes the store more often than that");
             return;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use promptlake_load::Shard;
+use promptlake_model::RunId;
 
 use crate::settings::Override;
 
@@ -44,6 +46,17 @@ pub(crate) struct RunArguments {
     /// Set any value of the file, such as `--set destination.url=./lake`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<Override>,
+    /// Read one share of the users, such as `0/3`: an array of jobs fills one lake together, each at its share of
+    /// `source.requests_per_second`.
+    #[arg(long, value_name = "INDEX/COUNT")]
+    pub(crate) shard: Option<Shard>,
+    /// Give up a run that has ended, though its heartbeat is not stale yet.
+    #[arg(long, value_name = "RUN_ID", value_parser = run_id)]
+    pub(crate) take_over: Option<RunId>,
+}
+
+fn run_id(text: &str) -> Result<RunId, String> {
+    RunId::parse(text).ok_or_else(|| "write a run id, such as 20260102T030405Z-00000000000000ff".to_owned())
 }
 
 #[derive(Debug, Args)]

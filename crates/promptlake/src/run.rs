@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use promptlake_extract::{RunContext, Unresolved, UserPlan, UserRef};
-use promptlake_flow::{ByteBudget, Clock, ComputePool};
+use promptlake_flow::{ByteBudget, Clock, ComputePool, Event, Observer};
 use promptlake_load::{
-    Books, FileCompression, LakeSettings, Loaded, Loader, Means, Run, Store, Wanted, WantedStart,
+    Books, FileCompression, LakeSettings, Loaded, Loader, Means, Run, Scope, Shard, Store, Wanted,
+    WantedStart,
 };
-use promptlake_model::{Owner, RunId, Slice, SliceId, SliceScope, TenantId, Timestamp, UserProfile};
+use promptlake_model::{
+    Owner, RunId, SavedFile, Slice, SliceId, SliceScope, TenantId, Timestamp, UserProfile,
+};
 use promptlake_transform::{TransformSettings, Transformer};
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt, SeedableRng};
@@ -18,7 +21,7 @@ use crate::failure::{Failure, Outcome};
 use crate::memory::Shares;
 use crate::progress::Progress;
 use crate::settings::{self, Compression, GraphSource, Pipeline, Source, Start};
-use crate::source::{self, Tenant};
+use crate::source::{self, Limits, Tenant};
 use crate::stopping;
 use crate::summary::Summary;
 use crate::tally::Tally;
@@ -42,6 +45,8 @@ struct Context {
     tally: Arc<Tally>,
     shares: Shares,
     chance_seed: u64,
+    shard: Option<Shard>,
+    take_over: Option<RunId>,
     stop: CancellationToken,
 }
 
@@ -115,7 +120,13 @@ impl Context {
         let pool = ComputePool::new(0).map_err(|error| Failure::internal(&error, "start"))?;
         Ok(Self {
             shares,
-            run: Run { id: RunId::new(started_at, chance.random()), started_at },
+            run: Run {
+                id: RunId::new(started_at, chance.random()),
+                started_at,
+                scope: Scope { selection: source::scope(&pipeline.source), shard: arguments.shard },
+            },
+            shard: arguments.shard,
+            take_over: arguments.take_over.clone(),
             chance_seed: chance.random(),
             tally: Arc::new(Tally::default()),
             stop: stopping::on_signals("no new page, one last commit")?,
@@ -161,6 +172,8 @@ impl Context {
             publish_every: limits.publish_every.as_duration(),
             heartbeat_every: limits.heartbeat.as_duration(),
             stale_after: limits.stale_after.as_duration(),
+            take_over: self.take_over.clone(),
+            single_writer: false,
         };
         let means = Means {
             store: Store::local(&destination.root).map_err(promptlake_load::LoadError::from)?,
@@ -190,7 +203,9 @@ fn read_pipeline(arguments: &RunArguments, now: Timestamp) -> Result<Pipeline, F
 /// Nothing where a stop came before anything was begun.
 async fn run_graph(context: &Context, source: &GraphSource) -> Result<Option<Ran>, Failure> {
     let selection = source::selection(&source.users)?;
-    let tenant = Tenant::connect(source, context.shares.page_bytes_max, context.extract_context()).await?;
+    let shards = context.shard.map_or(1, Shard::count);
+    let limits = Limits { page_bytes_max: context.shares.page_bytes_max, rate_shares: shards };
+    let tenant = Tenant::connect(source, limits, context.extract_context()).await?;
     let discovery = tokio::select! {
         biased;
         () = context.stop.cancelled() => return Ok(None),
@@ -201,7 +216,10 @@ async fn run_graph(context: &Context, source: &GraphSource) -> Result<Option<Ran
     loader.check_coverage(now)?;
     let users = discovery.users.into_iter().map(|user| (user.id, user.profile));
     let users = users.map(|(user, profile)| (Owner { tenant: tenant.id, user }, profile));
+    let users = users.filter(|(owner, _)| context.shard.is_none_or(|shard| shard.holds(owner)));
     let plans = plan(loader.books(), users, wanted(source, now));
+    context.tally.observe(&Event::UsersFound { users: plans.len() as u64 });
+    let loader = loader.check_users(plans.iter().map(|plan| &plan.owner)).await?;
     let (client, stop) = (tenant.client.clone(), context.stop.clone());
     let extract = |pages| async move { client.extract(plans, pages, stop).await };
     let transformer = context.transformer(now);
@@ -217,7 +235,9 @@ async fn run_files(context: &Context, source: &settings::FilesSource) -> Result<
     let found = files.list().await?;
     let now = Timestamp::from_micros(context.clock.now_micros());
     let loader = context.open_lake().await?;
-    let new = found.into_iter().filter(|file| !loader.books().has_file(source.tenant_id, file));
+    let ours = |file: &SavedFile| context.shard.is_none_or(|shard| shard.holds_path(&file.path));
+    let new = found.into_iter().filter(ours);
+    let new = new.filter(|file| !loader.books().has_file(source.tenant_id, file));
     let slices: Vec<Arc<Slice>> =
         new.zip(0..).map(|(file, id)| slice(id, source.tenant_id, SliceScope::File(file))).collect();
     let stop = context.stop.clone();

@@ -26,11 +26,20 @@ pub(crate) struct Tenant {
     emulator: Option<Emulator>,
 }
 
+/// What a run may ask of a tenant.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// The largest page, in bytes after decompression.
+    pub(crate) page_bytes_max: usize,
+    /// Runs that share the tenant's rate.
+    pub(crate) rate_shares: u32,
+}
+
 impl Tenant {
     /// Connects to the tenant of the settings. Nothing is asked of it yet.
     pub(crate) async fn connect(
         source: &GraphSource,
-        page_bytes_max: usize,
+        limits: Limits,
         context: RunContext,
     ) -> Result<Self, Failure> {
         let (endpoint, emulator) = match &source.tenant {
@@ -47,9 +56,9 @@ impl Tenant {
             tenant: id,
             client_id: endpoint.client_id,
             client_secret: endpoint.client_secret,
-            requests_per_second: source.requests_per_second.per_second(),
+            requests_per_second: source.requests_per_second.per_second() / f64::from(limits.rate_shares),
             concurrency: source.concurrency.get(),
-            page_bytes_max,
+            page_bytes_max: limits.page_bytes_max,
             api_version: ApiVersion::V1,
         };
         Ok(Self { client: GraphClient::new(settings, context)?, id, emulator })
@@ -139,6 +148,20 @@ async fn start_emulator(emulated: &EmulatedTenant) -> Result<Emulator, Failure> 
     let options = ServerOptions { requests_per_second, ..ServerOptions::default() };
     let hint = "see source.emulator in pipelines/demo.toml for what can be set";
     Emulator::start(spec, options).await.map_err(|error| Failure::setting(&error, "start the emulator", hint))
+}
+
+/// Whose history is read, as one text: runs of the same text read the same users.
+pub(crate) fn scope(source: &settings::Source) -> String {
+    match source {
+        settings::Source::Graph(graph) => {
+            let tenant = match &graph.tenant {
+                GraphTenant::Real(real) => real.tenant_id.to_string(),
+                GraphTenant::Emulated(emulated) => format!("emulator {}", emulated.seed),
+            };
+            format!("{tenant} {:?}", graph.users)
+        }
+        settings::Source::Files(files) => format!("{} files {}", files.tenant_id, files.path.display()),
+    }
 }
 
 /// Whom to ask, as the settings say it; a CSV file is read here.

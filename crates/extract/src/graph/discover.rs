@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use futures::StreamExt;
-use promptlake_flow::Event;
 use promptlake_model::{NotAGuid, Timestamp, UserId, UserProfile};
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -129,7 +128,6 @@ impl GraphClient {
             UserSelection::Ids(users) => self.shared.look_up(users, &mut unresolved).await?,
         };
         let users: Vec<_> = found.into_iter().map(|(id, profile)| DiscoveredUser { id, profile }).collect();
-        self.shared.caller.observer.observe(&Event::UsersFound { users: users.len() as u64 });
         Ok(Discovery { users, server_time: self.server_time(), unresolved })
     }
 }

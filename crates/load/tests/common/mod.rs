@@ -14,7 +14,9 @@ use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use promptlake_flow::{ByteBudget, Clock, ComputePool, Held, Silent};
-use promptlake_load::{FileCompression, LakeSettings, LoadError, Loaded, Loader, Loading, Means, Run, Store};
+use promptlake_load::{
+    FileCompression, LakeSettings, LoadError, Loaded, Loader, Loading, Means, Run, Scope, Store,
+};
 use promptlake_model::{
     Owner, PageBatch, PageReading, PartitionDay, RecordId, RecordKey, RejectKey, RunId, Slice, SliceEnd,
     SliceId, SliceOutcome, SliceScope, Table, TableRows, TenantId, Timestamp, UserEnd, UserId, UserProfile,
@@ -105,6 +107,8 @@ pub(crate) struct Plan {
     pub(crate) merge_bytes: usize,
     /// What is published while it runs, after this many users.
     pub(crate) publish_after: Duration,
+    /// Whose history it reads: runs of the same selection refuse each other.
+    pub(crate) selection: String,
 }
 
 impl Plan {
@@ -116,6 +120,7 @@ impl Plan {
             known_bytes: 1 << 20,
             merge_bytes: 8 << 20,
             publish_after: Duration::from_hours(6),
+            selection: "everyone".into(),
         }
     }
 }
@@ -142,14 +147,17 @@ pub(crate) async fn open_with_stale_after(
         publish_every: plan.publish_after,
         heartbeat_every: Duration::from_hours(1),
         stale_after,
+        take_over: None,
+        single_writer: false,
     };
+    let scope = Scope { selection: plan.selection.clone(), shard: None };
     let means = Means {
         store,
         pool: ComputePool::new(1).unwrap(),
         clock: Clock::starting_at(started_at.micros()),
         observer: Arc::new(Silent),
     };
-    Loader::open(means, settings, Run { id: RunId::new(started_at, plan.run), started_at }).await
+    Loader::open(means, settings, Run { id: RunId::new(started_at, plan.run), started_at, scope }).await
 }
 
 /// Reads every user whole, as far as nothing covers him.

@@ -1,0 +1,190 @@
+//! Checkpoints: what the books say after a number of records, so that opening need not read them all.
+//!
+//! A pure function of the records up to its number, so any two runs write the same one. It is never the truth: a
+//! missing or broken one costs time alone, and a writer at work reads every record one by one.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use promptlake_flow::ComputePool;
+use promptlake_model::{
+    Day, Owner, PartitionDay, RunId, SavedFile, Table, TenantId, Timestamp, UserId, Window,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::books::{Books, TouchedDays, UserBooks};
+use crate::intervals::IntervalSet;
+use crate::layout;
+use crate::ledger::LedgerError;
+use crate::record::{DaySpan, FileEntry, LEDGER_VERSION, LakeFacts, Publish, SegmentEntry};
+use crate::store::Store;
+
+/// Records between two checkpoints: few enough to be read in a moment, many enough that writing the books, which
+/// grow with the users, does not count beside the commits themselves.
+const RECORDS_BETWEEN: u64 = 128;
+
+/// Checkpoints that are kept: the newest, and the one before it for whoever has just listed them.
+const KEPT: usize = 2;
+
+/// The books as JSON. Instants are microseconds and days are days since the epoch: there may be a million of them.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Checkpoint {
+    ledger_version: u32,
+    sequence: u64,
+    lake: Option<LakeFacts>,
+    tables: Vec<Table>,
+    tenants: Vec<TenantId>,
+    users: Vec<UserEntry>,
+    files: Vec<(TenantId, SavedFile)>,
+    segments: Vec<(RunId, SegmentEntry)>,
+    unpublished: Vec<(RunId, Vec<Owner>)>,
+    open_publishes: Vec<(u64, RunId, Publish)>,
+    published: Vec<FileEntry>,
+    abandoned: Vec<(RunId, RunId)>,
+}
+
+/// A user: index of the tenant, id, covered windows, start, first and last touched day, undated rows, days of
+/// rejects.
+#[derive(Debug, Serialize, Deserialize)]
+struct UserEntry(usize, UserId, Vec<(i64, i64)>, Option<i64>, Option<(i32, i32)>, bool, Vec<i32>);
+
+/// Whether a checkpoint is due at `head`.
+pub(crate) const fn is_due(head: u64) -> bool {
+    head.is_multiple_of(RECORDS_BETWEEN)
+}
+
+/// Writes the checkpoint of these books and lets go of the oldest.
+pub(crate) async fn write(store: &Store, pool: &ComputePool, books: &Books) -> Result<(), LedgerError> {
+    let (sequence, books) = (books.head, books.clone());
+    let body = pool.run(move || to_json(&books)).await?;
+    // Another run may have made it: it is the same.
+    store.create(&layout::checkpoint(sequence), body).await?;
+    for old in sequences(store).await?.into_iter().rev().skip(KEPT) {
+        store.delete(&layout::checkpoint(old)).await?;
+    }
+    Ok(())
+}
+
+/// The newest checkpoint that can be read, with its books.
+pub(crate) async fn newest(store: &Store, pool: &ComputePool) -> Result<Option<Books>, LedgerError> {
+    for sequence in sequences(store).await?.into_iter().rev() {
+        let path = layout::checkpoint(sequence);
+        // Let go of by a run at work: there is a newer one by now, and an older one does as well.
+        let Some(body) = store.get(&path).await? else { continue };
+        match pool.run(move || from_json(sequence, &body)).await? {
+            Ok(books) => return Ok(Some(books)),
+            Err(error) => {
+                tracing::warn!(%path, %error, "a checkpoint can't be used; the records are read instead");
+            }
+        }
+    }
+    Ok(None)
+}
+
+async fn sequences(store: &Store) -> Result<Vec<u64>, LedgerError> {
+    let listed = store.list(&layout::checkpoints_dir()).await?;
+    let mut sequences: Vec<u64> =
+        listed.iter().filter_map(|object| layout::checkpoint_sequence(&object.location)).collect();
+    sequences.sort_unstable();
+    Ok(sequences)
+}
+
+fn to_json(books: &Books) -> Bytes {
+    let mut users: Vec<(&Owner, &UserBooks)> = books.users.iter().collect();
+    users.sort_unstable_by_key(|(owner, _)| **owner);
+    let mut tenants: Vec<TenantId> = users.iter().map(|(owner, _)| owner.tenant).collect();
+    tenants.dedup();
+    let entry = |(owner, user): &(&Owner, &UserBooks)| {
+        let tenant = tenants.binary_search(&owner.tenant).expect("it holds the tenant of every user");
+        user_entry(tenant, owner.user, user)
+    };
+    let checkpoint = Checkpoint {
+        ledger_version: LEDGER_VERSION,
+        sequence: books.head,
+        lake: books.lake.clone(),
+        tables: books.tables.clone(),
+        users: users.iter().map(entry).collect(),
+        files: books.files.iter().cloned().collect(),
+        segments: books.segments.clone(),
+        unpublished: books
+            .unpublished
+            .iter()
+            .map(|(run, owners)| (run.clone(), owners.iter().copied().collect()))
+            .collect(),
+        open_publishes: books
+            .open_publishes
+            .iter()
+            .map(|(sequence, (run, publish))| (*sequence, run.clone(), publish.clone()))
+            .collect(),
+        published: books.published.values().flatten().cloned().collect(),
+        abandoned: books.abandoned.clone().into_iter().collect(),
+        tenants,
+    };
+    serde_json::to_vec(&checkpoint).expect("a checkpoint holds strings and numbers alone").into()
+}
+
+fn user_entry(tenant: usize, id: UserId, user: &UserBooks) -> UserEntry {
+    let windows = user.covered.windows().iter();
+    UserEntry(
+        tenant,
+        id,
+        windows.map(|window| (window.from.micros(), window.to.micros())).collect(),
+        user.begun.map(Timestamp::micros),
+        user.touched.span.map(|span| (span.first.0, span.last.0)),
+        user.touched.undated,
+        user.touched.rejects.iter().map(|day| day.0).collect(),
+    )
+}
+
+fn from_json(sequence: u64, body: &[u8]) -> Result<Books, String> {
+    let read: Checkpoint = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    if read.ledger_version > LEDGER_VERSION || read.sequence != sequence {
+        return Err(format!("it is of version {} and record {}", read.ledger_version, read.sequence));
+    }
+    let mut users = std::collections::HashMap::with_capacity(read.users.len());
+    for entry in read.users {
+        let (owner, user) = user_books(&read.tenants, entry)?;
+        users.insert(owner, user);
+    }
+    let mut published: BTreeMap<(Table, PartitionDay), Vec<FileEntry>> = BTreeMap::new();
+    for file in read.published {
+        published.entry((file.table, file.day)).or_default().push(file);
+    }
+    Ok(Books {
+        head: sequence,
+        lake: read.lake,
+        tables: read.tables,
+        users,
+        files: read.files.into_iter().collect(),
+        segments: read.segments,
+        unpublished: read.unpublished.into_iter().map(|(run, of)| (run, of.into_iter().collect())).collect(),
+        open_publishes: read
+            .open_publishes
+            .into_iter()
+            .map(|(at, run, publish)| (at, (run, publish)))
+            .collect(),
+        published,
+        abandoned: read.abandoned.into_iter().collect(),
+    })
+}
+
+fn user_books(tenants: &[TenantId], entry: UserEntry) -> Result<(Owner, UserBooks), String> {
+    let UserEntry(tenant, user, covered, begun, span, undated, rejects) = entry;
+    let tenant = *tenants.get(tenant).ok_or("a user names a tenant that it does not list")?;
+    let window = |(from, to)| {
+        Window::new(Timestamp::from_micros(from), Timestamp::from_micros(to)).ok_or("a window is empty")
+    };
+    let covered: Vec<Window> = covered.into_iter().map(window).collect::<Result<_, _>>()?;
+    let touched = TouchedDays {
+        span: span.map(|(first, last)| DaySpan { first: Day(first), last: Day(last) }),
+        undated,
+        rejects: rejects.into_iter().map(Day).collect(),
+    };
+    let books = UserBooks {
+        covered: IntervalSet::from_windows(covered),
+        begun: begun.map(Timestamp::from_micros),
+        touched,
+    };
+    Ok((Owner { tenant, user }, books))
+}
