@@ -15,12 +15,12 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use promptlake_flow::{ByteBudget, Clock, ComputePool, Held, Silent};
 use promptlake_load::{
-    FileCompression, LakeSettings, LoadError, Loaded, Loader, Loading, Means, Run, Scope, Store,
+    FileCompression, LakeSettings, LoadError, Loaded, Loader, Loading, Means, Run, Scope, Shard, Store,
 };
 use promptlake_model::{
-    Owner, PageBatch, PageReading, PartitionDay, RecordId, RecordKey, RejectKey, RunId, Slice, SliceEnd,
-    SliceId, SliceOutcome, SliceScope, Table, TableRows, TenantId, Timestamp, UserEnd, UserId, UserProfile,
-    UserStatus, Window,
+    Owner, PageBatch, PageReading, PartitionDay, RecordId, RecordKey, RejectKey, RunId, SavedFile, Slice,
+    SliceEnd, SliceId, SliceOutcome, SliceScope, Table, TableRows, TenantId, Timestamp, UserEnd, UserId,
+    UserProfile, UserStatus, Window,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -109,6 +109,9 @@ pub(crate) struct Plan {
     pub(crate) publish_after: Duration,
     /// Whose history it reads: runs of the same selection refuse each other.
     pub(crate) selection: String,
+    pub(crate) shard: Option<Shard>,
+    pub(crate) heartbeat_every: Duration,
+    pub(crate) take_over: Option<RunId>,
 }
 
 impl Plan {
@@ -121,6 +124,9 @@ impl Plan {
             merge_bytes: 8 << 20,
             publish_after: Duration::from_hours(6),
             selection: "everyone".into(),
+            shard: None,
+            heartbeat_every: Duration::from_hours(1),
+            take_over: None,
         }
     }
 }
@@ -145,12 +151,12 @@ pub(crate) async fn open_with_stale_after(
         compression: FileCompression::Zstd(1),
         commit_every: Duration::from_mins(5),
         publish_every: plan.publish_after,
-        heartbeat_every: Duration::from_hours(1),
+        heartbeat_every: plan.heartbeat_every,
         stale_after,
-        take_over: None,
+        take_over: plan.take_over.clone(),
         single_writer: false,
     };
-    let scope = Scope { selection: plan.selection.clone(), shard: None };
+    let scope = Scope { selection: plan.selection.clone(), shard: plan.shard };
     let means = Means {
         store,
         pool: ComputePool::new(1).unwrap(),
@@ -160,9 +166,28 @@ pub(crate) async fn open_with_stale_after(
     Loader::open(means, settings, Run { id: RunId::new(started_at, plan.run), started_at, scope }).await
 }
 
-/// Reads every user whole, as far as nothing covers him.
+/// A run that does not take others for dead before this has passed since their last heartbeat.
+pub(crate) const LONG: Duration = Duration::from_mins(10);
+
+/// The id that a plan's run has.
+pub(crate) fn run_id(plan: &Plan) -> RunId {
+    RunId::new(Timestamp::from_micros(START_MICROS + 30 * DAY_MICROS + plan.run.cast_signed()), plan.run)
+}
+
+/// Reads every user whole; others that have not ended by their age are dead.
 pub(crate) async fn run(store: Store, plan: &Plan) -> Result<Loaded, LoadError> {
-    let loader = open(store, plan).await?;
+    run_with_stale_after(store, plan, Duration::ZERO).await
+}
+
+/// Reads every user whole beside other runs.
+pub(crate) async fn run_with_stale_after(
+    store: Store,
+    plan: &Plan,
+    stale_after: Duration,
+) -> Result<Loaded, LoadError> {
+    let loader = open_with_stale_after(store, plan, stale_after).await?;
+    let owners: Vec<Owner> = plan.users.iter().map(|user| owner(*user)).collect();
+    let loader = loader.check_users(&owners).await?;
     let (sender, receiver) = mpsc::channel(1);
     let users = plan.users.clone();
     let feed = async move {
@@ -176,6 +201,36 @@ pub(crate) async fn run(store: Store, plan: &Plan) -> Result<Loaded, LoadError> 
     };
     let (loaded, ()) = tokio::join!(loader.run(receiver, CancellationToken::new()), feed);
     loaded
+}
+
+/// A run under way that reads what it is sent.
+pub(crate) struct Fed {
+    pub(crate) sender: mpsc::Sender<Loading>,
+    pub(crate) loaded: tokio::task::JoinHandle<Result<Loaded, LoadError>>,
+}
+
+/// Starts a run that commits every item by itself, and waits for the next one.
+pub(crate) async fn start(store: Store, plan: &Plan, stale_after: Duration) -> Result<Fed, LoadError> {
+    let loader = open_with_stale_after(store, plan, stale_after).await?;
+    let (sender, receiver) = mpsc::channel(1);
+    let loaded = tokio::task::spawn_local(loader.run(receiver, CancellationToken::new()));
+    Ok(Fed { sender, loaded })
+}
+
+impl Fed {
+    /// Sends everything of a user. A run that has ended takes nothing more.
+    pub(crate) async fn send_user(&self, number: u32, user: u128) {
+        for item in items(number, user).await {
+            if self.sender.send(item).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    pub(crate) async fn end(self) -> Result<Loaded, LoadError> {
+        drop(self.sender);
+        self.loaded.await.unwrap()
+    }
 }
 
 /// Reads one page of one user; then his slice is cut off.
@@ -221,6 +276,52 @@ pub(crate) async fn run_undated_and_reject(store: Store, plan: &Plan) -> Result<
     page.tables.push(TableRows { table: Table::Rejects, batch, ends: vec![1] });
     sender.send(held(page).await).await.unwrap();
     sender.send(Loading::UserEnd(user_end(user, 1))).await.unwrap();
+    drop(sender);
+    loader.run(receiver, CancellationToken::new()).await
+}
+
+/// The source does not know the user: not a page, and nothing is covered.
+pub(crate) async fn run_not_found(store: Store, plan: &Plan) -> Result<Loaded, LoadError> {
+    let loader = open(store, plan).await?;
+    let (sender, receiver) = mpsc::channel(8);
+    let (slice, user) = (slice(0, plan.users[0]), plan.users[0]);
+    let outcome = SliceOutcome::CutOff;
+    sender.send(Loading::SliceEnd(SliceEnd { slice, page_count: 0, outcome })).await.unwrap();
+    let end = UserEnd { status: UserStatus::NotFound, http_status: Some(404), ..user_end(user, 0) };
+    sender.send(Loading::UserEnd(end)).await.unwrap();
+    drop(sender);
+    loader.run(receiver, CancellationToken::new()).await
+}
+
+/// A saved file with the first page of a user.
+pub(crate) async fn run_import(store: Store, plan: &Plan) -> Result<Loaded, LoadError> {
+    let loader = open(store, plan).await?;
+    let (sender, receiver) = mpsc::channel(8);
+    let user = plan.users[0];
+    let file = SavedFile { path: "a.json".into(), bytes: 1, etag: "e".into() };
+    let scope = SliceScope::File(file);
+    let slice = Arc::new(Slice { id: SliceId(0), tenant: owner(user).tenant, scope });
+    sender.send(held(page(&slice, user, 0)).await).await.unwrap();
+    let end = SliceEnd { slice, page_count: 1, outcome: SliceOutcome::Whole };
+    sender.send(Loading::SliceEnd(end)).await.unwrap();
+    sender.send(Loading::UserEnd(user_end(user, 1))).await.unwrap();
+    drop(sender);
+    loader.run(receiver, CancellationToken::new()).await
+}
+
+/// The same undated records in two slices of one user: they pass every window.
+pub(crate) async fn run_undated_twice(store: Store, plan: &Plan) -> Result<Loaded, LoadError> {
+    let loader = open(store, plan).await?;
+    let (sender, receiver) = mpsc::channel(8);
+    let user = plan.users[0];
+    for number in 0..2 {
+        let mut page = page(&slice(number, user), user, 0);
+        for record in &mut page.records {
+            record.day = PartitionDay::Undated;
+        }
+        sender.send(held(page).await).await.unwrap();
+    }
+    sender.send(Loading::UserEnd(user_end(user, 2))).await.unwrap();
     drop(sender);
     loader.run(receiver, CancellationToken::new()).await
 }
