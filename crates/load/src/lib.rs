@@ -8,8 +8,10 @@
 //! second record make them visible by renames. A run that starts finishes what the ledger says and deletes what
 //! nobody named. A crash at any instant leaves each record exactly once after the next run.
 
+mod account;
 mod book_rows;
 mod books;
+mod columns;
 mod compact;
 mod encode;
 mod error;
@@ -31,6 +33,7 @@ mod rows;
 mod segment;
 mod sorted;
 mod store;
+mod verify;
 
 pub use books::{Books, Wanted, WantedStart};
 pub use encode::FileCompression;
@@ -43,3 +46,4 @@ pub use merge::MergeError;
 pub use record::RecordError;
 pub use segment::SegmentError;
 pub use store::{Store, StoreError};
+pub use verify::{Finding, Verification, VerifySettings, verify};

@@ -86,6 +86,11 @@ impl Loader {
         self.lake.ledger.books()
     }
 
+    /// Leaves the lake without reading anything new: what opening it finished is all that is done.
+    pub async fn close(mut self) -> Result<(), LoadError> {
+        self.lake.leave().await
+    }
+
     /// Refuses a lake whose coverage reaches beyond `now`.
     pub fn check_coverage(&self, now: Timestamp) -> Result<(), LoadError> {
         match self.books().covered_after(now) {
