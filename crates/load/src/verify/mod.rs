@@ -48,13 +48,13 @@ pub struct VerifySettings {
 pub struct Verification {
     /// Records of the ledger; 0 where there is no lake.
     pub records: u64,
-    /// Published files.
+    /// Files whose publish is carried out.
     pub files: u64,
     /// Their rows, as the ledger says.
     pub rows: u64,
     /// Their bytes, as the ledger says.
     pub bytes: u64,
-    /// Rows that count and that the next publish shows.
+    /// Rows that count, and are not published or not known to be.
     pub unpublished_rows: u64,
     /// Runs that may live: what is on its way in them was left alone.
     pub runs_that_may_live: BTreeSet<RunId>,
@@ -112,16 +112,16 @@ pub async fn verify(means: &Means, settings: VerifySettings) -> Result<Verificat
     verification.add(doubles::check(means, settings.keys_bytes, &account, &listed.of_tables).await?);
 
     verification.records = account.head;
-    verification.files = account.files.len() as u64;
-    verification.rows = account.files.values().map(|file| file.entry.rows).sum();
-    verification.bytes = account.files.values().map(|file| file.entry.bytes).sum();
+    verification.files = account.published().count() as u64;
+    verification.rows = account.published().map(|file| file.entry.rows).sum();
+    verification.bytes = account.published().map(|file| file.entry.bytes).sum();
     verification.unpublished_rows = account.unpublished_rows().values().sum();
     verification.runs_that_may_live = alive.runs;
     verification.findings.sort();
     Ok(verification)
 }
 
-fn now(means: &Means) -> DateTime<Utc> {
+pub(crate) fn now(means: &Means) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(means.clock.now_micros()).unwrap_or_default()
 }
 
@@ -158,7 +158,6 @@ fn foreign_files(account: &Account, listed: &[ObjectMeta]) -> Vec<Finding> {
 
 /// Every file that should be in its place: those of open publishes are looked at with what is staged.
 async fn check_files(means: &Means, account: &Account) -> Result<Vec<Finding>, LoadError> {
-    let placed = account.files.values().filter(|file| !account.open.contains_key(&file.sequence));
-    let checked = stream::iter(placed).map(|file| files::check(means, file));
+    let checked = stream::iter(account.published()).map(|file| files::check(means, file));
     checked.buffer_unordered(FILES_AT_ONCE).try_concat().await
 }
