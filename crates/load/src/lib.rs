@@ -8,9 +8,11 @@
 //! second record make them visible by renames. A run that starts finishes what the ledger says and deletes what
 //! nobody named. A crash at any instant leaves each record exactly once after the next run.
 
+mod account;
 mod book_rows;
 mod books;
 mod checkpoint;
+mod columns;
 mod compact;
 mod encode;
 mod error;
@@ -33,7 +35,9 @@ mod rows;
 mod segment;
 mod shard;
 mod sorted;
+mod status;
 mod store;
+mod verify;
 
 pub use books::{Books, Wanted, WantedStart};
 pub use encode::FileCompression;
@@ -48,4 +52,9 @@ pub use merge::MergeError;
 pub use record::RecordError;
 pub use segment::SegmentError;
 pub use shard::{NotAShard, Scope, Shard};
+pub use status::{
+    CoverageStatus, HeartbeatStatus, Lag, RunRecords, RunState, RunStatus, Status, TableStatus, UsersStatus,
+    status,
+};
 pub use store::{Store, StoreError};
+pub use verify::{Finding, Verification, VerifySettings, verify};

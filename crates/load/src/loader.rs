@@ -93,6 +93,11 @@ impl Loader {
         self.lake.ledger.books()
     }
 
+    /// Leaves the lake without reading anything new: what opening it finished is all that is done.
+    pub async fn close(mut self) -> Result<(), LoadError> {
+        self.lake.leave().await
+    }
+
     /// Refuses a lake whose coverage reaches beyond `now`.
     pub fn check_coverage(&self, now: Timestamp) -> Result<(), LoadError> {
         match self.books().covered_after(now) {
@@ -131,11 +136,6 @@ impl Loader {
             self.lake.give_up().await;
         }
         loaded
-    }
-
-    /// Leaves a lake that was opened for recovery alone.
-    pub async fn close(mut self) -> Result<(), LoadError> {
-        self.lake.leave().await
     }
 
     async fn load(&mut self, mut input: mpsc::Receiver<Loading>) -> Result<Loaded, LoadError> {
