@@ -210,9 +210,7 @@ impl Loader {
         }
         let mut commit = self.draft_commit()?;
         let records = self.gathered.records();
-        for (table, batches) in self.gathered.take() {
-            commit.segments.push(self.lake.write_segment(table, batches).await?);
-        }
+        commit.segments = self.lake.write_segments(self.gathered.take()).await?;
         let sequence = self.lake.append(Deed { commit: Some(commit), ..Deed::default() }).await?;
         self.progress.committed();
         self.lake.means.observer.observe(&Event::Committed { sequence, interactions: records });

@@ -236,8 +236,11 @@ impl Output {
 
     fn give(&mut self) -> Result<Option<DayRows>, ArrowError> {
         let Some(day) = self.day else { return Ok(None) };
-        let sources: Vec<&RecordBatch> = self.sources.iter().collect();
-        let rows = interleave_record_batch(&sources, &self.picks)?;
+        let rows = match self.sources.as_slice() {
+            // Picked in order: it is the batch itself, which may be a single row of many megabytes.
+            [whole] if whole.num_rows() == self.picks.len() => whole.clone(),
+            sources => interleave_record_batch(&sources.iter().collect::<Vec<_>>(), &self.picks)?,
+        };
         *self = Self { number: self.number + 1, ..Self::default() };
         Ok(Some(DayRows { day, rows }))
     }
