@@ -153,6 +153,8 @@ impl Merger {
         let cursor = &mut self.cursors[least];
         cursor.row += 1;
         if cursor.row == cursor.batch.num_rows() {
+            // Not held while the next one is decoded: either may be a row of many megabytes.
+            cursor.load(RecordBatch::new_empty(cursor.batch.schema()), None);
             self.heap.swap_remove(0);
             self.empty.push(least);
         }
