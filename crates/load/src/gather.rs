@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
+use promptlake_flow::BytePermit;
 use promptlake_model::{Day, PageBatch, PartitionDay, Table, TableRows};
 
 use crate::rows::with_days;
@@ -14,6 +15,8 @@ pub(crate) struct Gathered {
     tables: BTreeMap<Table, Vec<RecordBatch>>,
     bytes: usize,
     records: u64,
+    /// Permits of pages whose rows go beyond the share of this stage.
+    held: Vec<BytePermit>,
 }
 
 impl Gathered {
@@ -64,9 +67,15 @@ impl Gathered {
         self.records
     }
 
-    /// Gives up everything, table by table.
-    pub(crate) fn take(&mut self) -> BTreeMap<Table, Vec<RecordBatch>> {
-        std::mem::take(self).tables
+    /// Keeps the permit of a page with its rows.
+    pub(crate) fn hold(&mut self, permit: BytePermit) {
+        self.held.push(permit);
+    }
+
+    /// Gives up everything, table by table, and the permits to be kept for as long as the rows are.
+    pub(crate) fn take(&mut self) -> (BTreeMap<Table, Vec<RecordBatch>>, Vec<BytePermit>) {
+        let taken = std::mem::take(self);
+        (taken.tables, taken.held)
     }
 }
 

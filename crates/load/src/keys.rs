@@ -17,6 +17,7 @@ use promptlake_model::{Owner, RecordId, Table};
 
 use crate::error::LoadError;
 use crate::lake::known_path;
+use crate::gate::WantedKeys;
 use crate::record::FileEntry;
 use crate::store::Store;
 
@@ -26,20 +27,67 @@ const TAIL_BYTES: u64 = 64 * 1024;
 /// Rows decoded at once: small next to a row group.
 const DECODE_ROWS: usize = 4096;
 
-/// The keys of `owner` in a published file of `interactions` or `rejects`. The run that publishes it may be putting
-/// it in its place just now: then it is read where it was staged.
-pub(crate) async fn keys_in(
-    store: &Store,
-    pool: &ComputePool,
+/// Where keys are looked up.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyReader<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) pool: &'a ComputePool,
+}
+
+impl KeyReader<'_> {
+    /// The keys of `owner` in published files of `interactions` or `rejects`; `None` where there are more than wanted.
+    pub(crate) async fn keys_in(
+        self,
+        files: &[&FileEntry],
+        owner: Owner,
+        wanted: &WantedKeys,
+    ) -> Result<Option<Vec<RecordId>>, LoadError> {
+        let mut keys = Vec::new();
+        for file in files {
+            if !read_keys(self, file, owner, &mut Collected { wanted, keys: &mut keys }).await? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(keys))
+    }
+}
+
+/// What was found so far.
+struct Collected<'a> {
+    wanted: &'a WantedKeys,
+    keys: &'a mut Vec<RecordId>,
+}
+
+impl Collected<'_> {
+    /// Takes what is wanted of some keys. Whether there is still room.
+    fn take(&mut self, found: impl Iterator<Item = RecordId>) -> bool {
+        match self.wanted {
+            WantedKeys::All { most } => {
+                self.keys.extend(found);
+                self.keys.len() <= *most
+            }
+            WantedKeys::These(wanted) => {
+                self.keys.extend(found.filter(|key| wanted.contains(key)));
+                true
+            }
+        }
+    }
+}
+
+/// Whether there was room for all keys of the file. The run that publishes it may be putting it in its place just
+/// now: then it is read where it was staged.
+async fn read_keys(
+    reader: KeyReader<'_>,
     file: &FileEntry,
     owner: Owner,
-) -> Result<Vec<RecordId>, LoadError> {
+    collected: &mut Collected<'_>,
+) -> Result<bool, LoadError> {
     for path in [&file.path, &file.staged, &file.path] {
         let path = known_path(path);
-        if store.head(&path).await?.is_none() {
+        if reader.store.head(&path).await?.is_none() {
             continue;
         }
-        match keys_at(store, pool, &path, file, owner).await {
+        match read_keys_at(reader, &path, file, owner, collected).await {
             // Placed and deleted between two requests: it lies at its path by now.
             Err(LoadError::Store(error)) if error.is_not_found() => {}
             done => return done,
@@ -48,13 +96,14 @@ pub(crate) async fn keys_in(
     Err(LoadError::PublishedGone { path: file.path.clone() })
 }
 
-async fn keys_at(
-    store: &Store,
-    pool: &ComputePool,
+async fn read_keys_at(
+    reader: KeyReader<'_>,
     path: &Path,
     file: &FileEntry,
     owner: Owner,
-) -> Result<Vec<RecordId>, LoadError> {
+    collected: &mut Collected<'_>,
+) -> Result<bool, LoadError> {
+    let KeyReader { store, pool } = reader;
     let table = file.table;
     let failed = move |source| LoadError::Parquet { table, source };
     let metadata = Arc::new(read_footer(store, path, file).await?);
@@ -67,7 +116,6 @@ async fn keys_at(
     let decoder =
         builder.with_projection(projection).with_row_groups(row_groups).with_batch_size(DECODE_ROWS);
     let mut decoder = decoder.build().map_err(failed)?;
-    let mut keys = Vec::new();
     loop {
         let decoded = pool.run(move || {
             let result = decoder.try_decode();
@@ -80,8 +128,12 @@ async fn keys_at(
                 let blocks = store.get_ranges(path, &ranges).await?;
                 decoder.push_ranges(ranges, blocks).map_err(failed)?;
             }
-            DecodeResult::Data(rows) => keys.extend(keys_of(&rows, owner, table).map_err(failed)?),
-            DecodeResult::Finished => return Ok(keys),
+            DecodeResult::Data(rows) => {
+                if !collected.take(keys_of(&rows, owner, table).map_err(failed)?.into_iter()) {
+                    return Ok(false);
+                }
+            }
+            DecodeResult::Finished => return Ok(true),
         }
     }
 }

@@ -3,24 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
-use arrow::error::ArrowError;
 use object_store::path::Path;
-use promptlake_flow::{Clock, ComputePool, Observer};
+use promptlake_flow::{ByteBudget, Clock, ComputePool, Observer};
 use promptlake_model::{RunId, Table, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::encode::FileCompression;
 use crate::error::LoadError;
-use crate::failpoint;
 use crate::heartbeat::Pulse;
 use crate::layout;
 use crate::ledger::{Appended, Ledger};
-use crate::merge::{DayRows, Merger, SortedRun, Step};
-use crate::record::{Deed, SegmentEntry};
-use crate::segment::{SegmentDecoder, SegmentEncoder};
+use crate::record::Deed;
 use crate::shard::Scope;
-use crate::sorted::SortedRows;
+use crate::stage::StagedNumbers;
 use crate::store::Store;
 
 /// What a lake is written with.
@@ -30,7 +25,7 @@ pub struct LakeSettings {
     pub tables: Vec<Table>,
     /// Rows held in memory before they become a segment, in bytes.
     pub gather_bytes: usize,
-    /// What a merge may hold, in bytes.
+    /// What merges may hold, all tables that are merged at the same time together, in bytes.
     pub merge_bytes: usize,
     /// What the keys of known rows may take, in bytes.
     pub known_bytes: usize,
@@ -87,18 +82,21 @@ pub(crate) struct Lake {
     /// Ends a publish before its record is made.
     pub(crate) stop: CancellationToken,
     pulse: Pulse,
-    /// Objects staged so far: each gets its own number.
-    staged: u32,
+    /// What merges may hold, shared by all tables that are sorted or merged at the time.
+    pub(crate) merge_budget: ByteBudget,
+    staged: StagedNumbers,
 }
 
 impl Lake {
     pub(crate) fn new(means: Means, settings: LakeSettings, run: Run, ledger: Ledger, pulse: Pulse) -> Self {
-        Self { means, settings, run, ledger, stop: CancellationToken::new(), pulse, staged: 0 }
+        let merge_budget = ByteBudget::new(settings.merge_bytes);
+        let (stop, staged) = (CancellationToken::new(), StagedNumbers::default());
+        Self { means, settings, run, ledger, stop, pulse, merge_budget, staged }
     }
 
-    pub(crate) const fn next_number(&mut self) -> u32 {
-        self.staged += 1;
-        self.staged
+    /// A number that no other staged object of the table has.
+    pub(crate) fn next_number(&self, table: Table) -> u32 {
+        self.staged.next(table)
     }
 
     /// Makes a record. A run whose heartbeat was lost makes none.
@@ -149,79 +147,6 @@ impl Lake {
         Ok(())
     }
 
-    /// Sorts rows and stages them as a segment.
-    pub(crate) async fn write_segment(
-        &mut self,
-        table: Table,
-        batches: Vec<RecordBatch>,
-    ) -> Result<SegmentEntry, LoadError> {
-        let failed = move |source| LoadError::Sort { table, source };
-        let sorted = self.means.pool.run(move || SortedRows::sort(table, batches)).await?.map_err(failed)?;
-        let merger = Merger::new(table, vec![SortedRun::Memory(sorted)]).map_err(failed)?;
-        self.stage_segment(table, merger).await
-    }
-
-    /// Writes sorted rows as a segment, and looks up that it is there.
-    pub(crate) async fn stage_segment(
-        &mut self,
-        table: Table,
-        mut merger: Merger,
-    ) -> Result<SegmentEntry, LoadError> {
-        let failed = move |source| LoadError::Sort { table, source };
-        let number = self.next_number();
-        let path = layout::segment(&self.run.id, number);
-        let mut upload = self.means.store.writer(path.clone());
-        let mut encoder = SegmentEncoder::new(table).map_err(failed)?;
-        while let Some(given) = self.next_rows(table, &mut merger).await? {
-            let encoded = self.means.pool.run(move || {
-                let bytes = encoder.write(&given.rows)?;
-                Ok::<_, ArrowError>((encoder, bytes))
-            });
-            let (returned, bytes) = encoded.await?.map_err(failed)?;
-            encoder = returned;
-            upload.write(bytes).await?;
-        }
-        let (last, entry) = encoder.finish(path.to_string(), table).map_err(failed)?;
-        upload.write(last).await?;
-        upload.finish().await?;
-        self.look_up(&path, entry.bytes).await?;
-        failpoint::reach("segment.staged");
-        Ok(entry)
-    }
-
-    /// The next rows of a merge: computes on the pool, fetches what it lacks here.
-    pub(crate) async fn next_rows(
-        &self,
-        table: Table,
-        merger: &mut Merger,
-    ) -> Result<Option<DayRows>, LoadError> {
-        let failed = move |source| LoadError::Merge { table, source };
-        let nothing = || Merger::new(table, Vec::new()).map_err(|source| failed(source.into()));
-        loop {
-            let mut working = std::mem::replace(merger, nothing()?);
-            let stepped = self.means.pool.run(move || {
-                let step = working.step();
-                (working, step)
-            });
-            let (returned, step) = stepped.await?;
-            *merger = returned;
-            match step.map_err(failed)? {
-                Step::Rows(rows) => return Ok(Some(rows)),
-                Step::Done => return Ok(None),
-                Step::Needs(runs) => self.fetch_blocks(merger, runs).await?,
-            }
-        }
-    }
-
-    async fn fetch_blocks(&self, merger: &mut Merger, runs: Vec<usize>) -> Result<(), LoadError> {
-        for run in runs {
-            let Some((path, range)) = merger.missing_block(run) else { continue };
-            let block = self.means.store.get_range(&known_path(&path), range).await?;
-            merger.feed(run, block);
-        }
-        Ok(())
-    }
-
     /// Whether a staged object lies there with every byte: a store may have answered and still not have it.
     pub(crate) async fn look_up(&self, path: &Path, expected: u64) -> Result<(), LoadError> {
         let found = self.means.store.head(path).await?.map(|object| object.size);
@@ -236,10 +161,6 @@ impl std::fmt::Debug for Means {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Means").field("store", &self.store).finish_non_exhaustive()
     }
-}
-
-pub(crate) fn segment_run(entry: &SegmentEntry) -> SortedRun {
-    SortedRun::Segment(Box::new(SegmentDecoder::new(entry.clone())))
 }
 
 /// A path out of a ledger record.

@@ -77,12 +77,13 @@ pub(crate) fn staging_run(path: &Path) -> Option<RunId> {
     RunId::parse(rest.split('/').next()?)
 }
 
-pub(crate) fn segment(run: &RunId, number: u32) -> Path {
-    path(format!("{STAGING}/{run}/{number}.segment"))
+/// Numbers are a table's own: tables are written at the same time, and no name may depend on which came first.
+pub(crate) fn segment(run: &RunId, table: Table, number: u32) -> Path {
+    path(format!("{STAGING}/{run}/{table}-{number}.segment"))
 }
 
-pub(crate) fn staged_file(run: &RunId, number: u32) -> Path {
-    path(format!("{STAGING}/{run}/{number}.staged"))
+pub(crate) fn staged_file(run: &RunId, table: Table, number: u32) -> Path {
+    path(format!("{STAGING}/{run}/{table}-{number}.staged"))
 }
 
 pub(crate) fn published_file(table: Table, day: PartitionDay, run: &RunId, number: u32) -> Path {
@@ -100,7 +101,7 @@ mod tests {
         assert_eq!(record_sequence(&record(u64::MAX)), Some(u64::MAX));
         assert_eq!(record_sequence(&path(format!("{LEDGER}/7.json"))), None);
         assert_eq!(heartbeat_run(&heartbeat(&run)), Some(run.clone()));
-        assert_eq!(staging_run(&segment(&run, 3)), Some(run.clone()));
+        assert_eq!(staging_run(&segment(&run, Table::Links, 3)), Some(run.clone()));
         assert_eq!(staging_run(&record(1)), None);
     }
 
@@ -109,7 +110,9 @@ mod tests {
         let run = RunId::parse("r").unwrap();
         let published = published_file(Table::Links, PartitionDay::Undated, &run, 1);
         assert_eq!(published.as_ref(), "links/date=__HIVE_DEFAULT_PARTITION__/r-1.parquet");
-        for unpublished in [segment(&run, 1), staged_file(&run, 1), record(1), heartbeat(&run)] {
+        for unpublished in
+            [segment(&run, Table::Links, 1), staged_file(&run, Table::Links, 1), record(1), heartbeat(&run)]
+        {
             assert!(!unpublished.as_ref().ends_with(".parquet"));
             assert!(Table::ALL.iter().all(|table| !unpublished.as_ref().starts_with(table.name())));
         }

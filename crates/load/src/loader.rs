@@ -10,10 +10,10 @@ use crate::book_rows::{RunColumns, coverage_rows, user_rows};
 use crate::books::Books;
 use crate::error::LoadError;
 use crate::failpoint;
-use crate::gate::Gate;
+use crate::gate::{Gate, LookUp, WantedKeys};
 use crate::gather::Gathered;
 use crate::heartbeat::{Heartbeat, ProcessIdentity, Pulse};
-use crate::keys::keys_in;
+use crate::keys::KeyReader;
 use crate::lake::{Lake, LakeSettings, Means, Run};
 use crate::layout;
 use crate::ledger::{Appended, Ledger, LedgerMeans};
@@ -83,7 +83,8 @@ impl Loader {
             return Err(error);
         }
         warn_of_new_tables(&lake);
-        let (gate, gathered, progress) = Default::default();
+        let gate = Gate::new(lake.settings.known_bytes);
+        let (gathered, progress) = Default::default();
         Ok(Self { lake, gate, gathered, progress })
     }
 
@@ -160,7 +161,7 @@ impl Loader {
                 self.commit().await?;
                 commit_at = Instant::now() + commit_every;
             }
-            let forget = self.gate.memory_bytes() > self.lake.settings.known_bytes;
+            let forget = self.gate.is_full();
             if forget || now >= publish_at {
                 self.publish_all(forget).await?;
                 publish_at = Instant::now() + publish_every;
@@ -181,19 +182,17 @@ impl Loader {
         let Held { value: page, permit } = page;
         self.refuse_unpublished_of_others(page.owner).await?;
         for look_up in self.gate.look_ups(&page, self.lake.ledger.books()) {
-            let files = self.lake.ledger.books().files_of(look_up.table, look_up.day, look_up.owner);
-            for file in files {
-                let keys =
-                    keys_in(&self.lake.means.store, &self.lake.means.pool, file, look_up.owner).await?;
-                self.gate.learn(&look_up, keys);
-            }
+            self.look_up(&look_up, &page).await?;
         }
         let admission = self.gate.admit(&page);
         let known_records = admission.known_records as u64;
         let applied = self.lake.means.pool.run(move || admission.apply(page)).await?;
         let page = applied.map_err(sort_failed(Table::Interactions))?;
         self.gathered.page(&page).map_err(sort_failed(Table::Interactions))?;
-        drop(permit);
+        if self.is_full() {
+            // What goes beyond the share of gathered rows counts as a page until it is committed.
+            self.gathered.hold(permit);
+        }
         self.progress.page(&page, known_records);
         self.lake.means.observer.observe(&Event::PagePassed {
             new_records: page.records.len() as u64,
@@ -217,6 +216,23 @@ impl Loader {
     /// Another run that commits for one of these users ends this one: their rows were not checked against its.
     fn declare_stake(&mut self) {
         self.lake.ledger.set_stake(self.progress.owners());
+    }
+
+    /// Lets the gate know the keys of a user and partition, or, where they are too many, those of the page.
+    async fn look_up(&mut self, look_up: &LookUp, page: &PageBatch) -> Result<(), LoadError> {
+        let LookUp { owner, table, day } = *look_up;
+        let means = &self.lake.means;
+        let reader = KeyReader { store: &means.store, pool: &means.pool };
+        let files = self.lake.ledger.books().files_of(table, day, owner);
+        let wanted = self.gate.wanted(look_up, page);
+        let mut keys = reader.keys_in(&files, owner, &wanted).await?;
+        if keys.is_none() {
+            self.gate.no_room(look_up);
+            let wanted = WantedKeys::of_page(look_up, page);
+            keys = reader.keys_in(&files, owner, &wanted).await?;
+        }
+        self.gate.learn(look_up, keys.unwrap_or_default());
+        Ok(())
     }
 
     /// Adds the rows of users whose outcome is settled; their keys are needed no more.
@@ -265,9 +281,8 @@ impl Loader {
         }
         let mut commit = self.draft_commit()?;
         let records = self.gathered.records();
-        for (table, batches) in self.gathered.take() {
-            commit.segments.push(self.lake.write_segment(table, batches).await?);
-        }
+        let (tables, _held) = self.gathered.take();
+        commit.segments = self.lake.write_segments(tables).await?;
         self.declare_stake();
         let deed = Deed { commit: Some(commit), ..Deed::default() };
         if let Appended::Made(sequence) = self.lake.append(deed).await? {
@@ -328,7 +343,7 @@ impl Loader {
         }
         let commit = self.draft_commit()?;
         let interactions = self.gathered.records();
-        let tables = self.gathered.take();
+        let (tables, _held) = self.gathered.take();
         self.declare_stake();
         let sequence = self.lake.publish_directly(tables, commit).await?;
         self.progress.committed();

@@ -153,6 +153,8 @@ impl Merger {
         let cursor = &mut self.cursors[least];
         cursor.row += 1;
         if cursor.row == cursor.batch.num_rows() {
+            // Not held while the next one is decoded: either may be a row of many megabytes.
+            cursor.load(RecordBatch::new_empty(cursor.batch.schema()), None);
             self.heap.swap_remove(0);
             self.empty.push(least);
         }
@@ -236,8 +238,11 @@ impl Output {
 
     fn give(&mut self) -> Result<Option<DayRows>, ArrowError> {
         let Some(day) = self.day else { return Ok(None) };
-        let sources: Vec<&RecordBatch> = self.sources.iter().collect();
-        let rows = interleave_record_batch(&sources, &self.picks)?;
+        let rows = match self.sources.as_slice() {
+            // Picked in order: it is the batch itself, which may be a single row of many megabytes.
+            [whole] if whole.num_rows() == self.picks.len() => whole.clone(),
+            sources => interleave_record_batch(&sources.iter().collect::<Vec<_>>(), &self.picks)?,
+        };
         *self = Self { number: self.number + 1, ..Self::default() };
         Ok(Some(DayRows { day, rows }))
     }

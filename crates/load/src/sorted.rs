@@ -51,9 +51,19 @@ impl SortedRows {
         };
         // A row that is larger than a batch goes alone.
         let rows = rest.iter().take(BATCH_ROWS_MAX).take_while(fits).count().max(1);
-        let sources: Vec<&RecordBatch> = self.batches.iter().collect();
-        let batch = interleave_record_batch(&sources, &rest[..rows])?;
+        let batch = self.put_together(&rest[..rows])?;
         self.given += rows;
         Ok(Some(batch))
+    }
+
+    fn put_together(&self, places: &[(usize, usize)]) -> Result<RecordBatch, ArrowError> {
+        // A page of one record of many megabytes is not copied.
+        if let [(batch, 0)] = places
+            && self.batches[*batch].num_rows() == 1
+        {
+            return Ok(self.batches[*batch].clone());
+        }
+        let sources: Vec<&RecordBatch> = self.batches.iter().collect();
+        interleave_record_batch(&sources, places)
     }
 }

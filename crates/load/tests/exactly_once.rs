@@ -62,14 +62,17 @@ async fn what_fits_in_memory_is_committed_and_published_by_one_record() {
 
 #[tokio::test]
 async fn read_again_known_rows_are_dropped_and_only_the_books_grow() {
-    let (objects, store) = memory();
-    run(store.clone(), &Plan::new(1, USERS)).await.unwrap();
-    // A second run that reads everything again, in small segments, and looks keys up in published files.
-    let again = Plan { gather_bytes: 1, ..Plan::new(2, USERS) };
-    run(store, &again).await.unwrap();
-    assert_whole(&*objects, USERS).await;
-    assert_eq!(row_count(&*objects, Table::Users).await, 2 * USERS.count());
-    assert_eq!(row_count(&*objects, Table::Coverage).await, 2 * USERS.count());
+    // With room for all keys, for those of one page but not of a user's day, and for none.
+    for known_bytes in [1 << 20, 1_200, 1] {
+        let (objects, store) = memory();
+        run(store.clone(), &Plan::new(1, USERS)).await.unwrap();
+        // A second run that reads everything again, in small segments, and looks keys up in published files.
+        let again = Plan { gather_bytes: 1, known_bytes, ..Plan::new(2, USERS) };
+        run(store, &again).await.unwrap();
+        assert_whole(&*objects, USERS).await;
+        assert_eq!(row_count(&*objects, Table::Users).await, 2 * USERS.count());
+        assert_eq!(row_count(&*objects, Table::Coverage).await, 2 * USERS.count());
+    }
 }
 
 #[tokio::test]

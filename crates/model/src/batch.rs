@@ -63,17 +63,3 @@ pub struct TableRows {
     /// its last one: its rows are `ends[i − 1]..ends[i]`.
     pub ends: Vec<u32>,
 }
-
-impl PageBatch {
-    /// What the rows occupy in memory, in bytes.
-    #[must_use]
-    pub fn memory_bytes(&self) -> usize {
-        let keys = self.records.len() * size_of::<RecordKey>() + self.rejects.len() * size_of::<RejectKey>();
-        let rows: usize = self
-            .tables
-            .iter()
-            .map(|rows| rows.batch.get_array_memory_size() + rows.ends.len() * size_of::<u32>())
-            .sum();
-        keys + rows
-    }
-}

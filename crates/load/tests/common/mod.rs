@@ -105,6 +105,7 @@ pub(crate) struct Plan {
     pub(crate) gather_bytes: usize,
     pub(crate) known_bytes: usize,
     pub(crate) merge_bytes: usize,
+    pub(crate) target_file_bytes: usize,
     /// What is published while it runs, after this many users.
     pub(crate) publish_after: Duration,
     /// Whose history it reads: runs of the same selection refuse each other.
@@ -122,6 +123,7 @@ impl Plan {
             gather_bytes: 1 << 20,
             known_bytes: 1 << 20,
             merge_bytes: 8 << 20,
+            target_file_bytes: 64 << 20,
             publish_after: Duration::from_hours(6),
             selection: "everyone".into(),
             shard: None,
@@ -147,7 +149,7 @@ pub(crate) async fn open_with_stale_after(
         gather_bytes: plan.gather_bytes,
         merge_bytes: plan.merge_bytes,
         known_bytes: plan.known_bytes,
-        target_file_bytes: 64 << 20,
+        target_file_bytes: plan.target_file_bytes,
         compression: FileCompression::Zstd(1),
         commit_every: Duration::from_mins(5),
         publish_every: plan.publish_after,
