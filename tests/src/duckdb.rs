@@ -14,7 +14,7 @@ json.dump(rows, sys.stdout, default=str)
 ";
 
 /// Python with `duckdb`: what `cargo ci` installs.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let installed = || crate::root().join("target/python/bin/python");
     let python = std::env::var_os("PROMPTLAKE_PYTHON").map_or_else(installed, PathBuf::from);
     assert!(python.exists(), "{} is missing: run `cargo ci` once, which installs it", python.display());

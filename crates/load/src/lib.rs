@@ -42,4 +42,7 @@ pub use loader::{Loaded, Loader, Loading};
 pub use merge::MergeError;
 pub use record::RecordError;
 pub use segment::SegmentError;
-pub use store::{Store, StoreError};
+pub use store::{
+    Created, ObjectWriter, OpenError, OptionFault, ProbeError, Provider, RemoteUrl, ServerFault, Store,
+    StoreError, StoreLocation, StoreSettings, UrlFault,
+};

@@ -57,6 +57,7 @@ impl Loader {
             renewed_at: run.started_at,
             process: ProcessIdentity::of_this_process(),
         };
+        means.store.probe(&run.id, settings.stale_after).await?;
         // Before anything is staged, so that nothing staged is ever without a heartbeat.
         heartbeat.write(&means.store).await?;
         let (every, stale_after) = (settings.heartbeat_every, settings.stale_after);

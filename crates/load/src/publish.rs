@@ -76,7 +76,7 @@ impl Lake {
         let there = self.means.store.head(&path).await?;
         if there.is_none_or(|object| object.size != file.bytes) {
             self.look_up(&staged, file.bytes).await?;
-            self.means.store.rename(&staged, &path).await?;
+            self.means.store.place(&staged, &path, file.bytes).await?;
             self.look_up(&path, file.bytes).await?;
         } else {
             self.means.store.sync_directories(&path).await?;

@@ -58,7 +58,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Outcome, Failure> {
     let summary = Summary {
         counts: context.tally.counts(),
         took: context.clock.elapsed(),
-        lake: context.pipeline.destination.root.clone(),
+        lake: context.pipeline.destination.store.location.in_duckdb(),
         command: typed_command(),
         loaded: ended.load.as_ref().ok().copied(),
         unresolved,
@@ -163,7 +163,7 @@ impl Context {
             stale_after: limits.stale_after.as_duration(),
         };
         let means = Means {
-            store: Store::local(&destination.root).map_err(promptlake_load::LoadError::from)?,
+            store: Store::open(&destination.store)?,
             pool: self.pool.clone(),
             clock: self.clock,
             observer: Arc::clone(&self.tally) as _,
