@@ -1,9 +1,13 @@
 //! DuckDB, as a person would use it: a glob over the Parquet files of a table.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use serde_json::Value;
+
+use crate::servers::{AZURITE_ACCOUNT, AZURITE_KEY, MOTO_KEY, Server};
 
 const SCRIPT: &str = "\
 import duckdb, json, sys
@@ -14,11 +18,50 @@ json.dump(rows, sys.stdout, default=str)
 ";
 
 /// Python with `duckdb`: what `cargo ci` installs.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let installed = || crate::root().join("target/python/bin/python");
     let python = std::env::var_os("PROMPTLAKE_PYTHON").map_or_else(installed, PathBuf::from);
     assert!(python.exists(), "{} is missing: run `cargo ci` once, which installs it", python.display());
     python
+}
+
+/// What lets DuckDB read `s3://` from moto: put before a query.
+#[must_use]
+pub fn moto_prelude(server: &Server) -> String {
+    let endpoint = server.url().replace("http://", "");
+    format!(
+        "{} CREATE SECRET (TYPE s3, PROVIDER config, KEY_ID '{MOTO_KEY}', SECRET '{MOTO_KEY}', REGION 'us-east-1',
+         ENDPOINT '{endpoint}', URL_STYLE 'path', USE_SSL false);\n",
+        load("httpfs")
+    )
+}
+
+/// What lets DuckDB read `az://` from Azurite: put before a query.
+#[must_use]
+pub fn azurite_prelude(server: &Server) -> String {
+    let endpoint = server.azurite_endpoint();
+    format!(
+        "{} CREATE SECRET (TYPE azure, CONNECTION_STRING 'DefaultEndpointsProtocol=http;AccountName={AZURITE_ACCOUNT};\
+         AccountKey={AZURITE_KEY};BlobEndpoint={endpoint};');\n",
+        load("azure")
+    )
+}
+
+/// Loads an extension out of its wheel: what DuckDB would download by itself is not pinned.
+fn load(extension: &str) -> String {
+    static FILES: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    let mut files = FILES.lock().expect("nobody panics while holding it");
+    let file = files.entry(extension.to_owned()).or_insert_with(|| {
+        let script = format!(
+            "import duckdb_extension_{extension} as wheel, pathlib\n\
+             print(next(pathlib.Path(wheel.__file__).parent.rglob('{extension}.duckdb_extension')), end='')"
+        );
+        let found = Command::new(python()).args(["-c", &script]).output().expect("start python");
+        let error = String::from_utf8_lossy(&found.stderr);
+        assert!(found.status.success(), "run `cargo ci` once, which installs {extension}:\n{error}");
+        String::from_utf8(found.stdout).expect("a path")
+    });
+    format!("LOAD '{file}';")
 }
 
 /// The rows that a query gives.

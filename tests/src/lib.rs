@@ -6,6 +6,7 @@
 pub mod duckdb;
 pub mod lake;
 pub mod program;
+pub mod servers;
 pub mod tenant;
 
 /// How densely to sample: `cargo ci --full` takes many more moments and sizes than `cargo ci`.

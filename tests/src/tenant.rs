@@ -9,6 +9,12 @@ use crate::lake::Lake;
 /// A pipeline file that reads an emulator into a lake; `more` is appended to it.
 #[must_use]
 pub fn pipeline(emulator: &Emulator, lake: &Lake, more: &str) -> PathBuf {
+    pipeline_into(emulator, lake, &lake.path().display().to_string(), more)
+}
+
+/// The same with a destination of one's own, which the file lies beside.
+#[must_use]
+pub fn pipeline_into(emulator: &Emulator, beside: &Lake, url: &str, more: &str) -> PathBuf {
     let text = format!(
         r#"[source]
 cloud = "custom"
@@ -21,7 +27,7 @@ start = "2025-01-01"
 requests_per_second = 1000
 
 [destination]
-url = "{}"
+url = "{url}"
 
 {more}
 "#,
@@ -29,9 +35,8 @@ url = "{}"
         emulator.login_url(),
         emulator.tenant_id(),
         emulator.client_id(),
-        lake.path().display(),
     );
-    lake.write_beside("pipeline.toml", text.as_bytes())
+    beside.write_beside("pipeline.toml", text.as_bytes())
 }
 
 /// A tenant without a rate limit: what a test waits for is never the clock.

@@ -8,7 +8,7 @@ use promptlake_model::{Owner, RunId, Table, Timestamp};
 use crate::heartbeat::HeartbeatError;
 use crate::ledger::LedgerError;
 use crate::merge::MergeError;
-use crate::store::StoreError;
+use crate::store::{ProbeError, StoreError};
 
 /// Loading failed. What was committed before stays; the next run finishes it.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,9 @@ pub enum LoadError {
     /// The store failed.
     #[error("use the destination")]
     Store(#[from] StoreError),
+    /// The store does not do what a lake needs.
+    #[error("begin")]
+    Probe(#[from] ProbeError),
     /// The ledger could not be read or continued.
     #[error("keep the ledger")]
     Ledger(#[from] LedgerError),
@@ -107,7 +110,8 @@ impl LoadError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            Self::Store(_) => "check that destination.url exists, can be written, and has room".into(),
+            Self::Store(error) => error.hint(),
+            Self::Probe(error) => error.hint(),
             Self::Ledger(error) => ledger_hint(error),
             Self::Heartbeat(_) | Self::Staged { .. } => {
                 "check the destination; the next run goes on from the last commit".into()

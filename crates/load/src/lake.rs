@@ -43,8 +43,6 @@ pub struct LakeSettings {
     pub stale_after: Duration,
     /// A run that is to be given up at once, whether or not its heartbeat is stale.
     pub take_over: Option<RunId>,
-    /// The store ignores conditional puts: nothing fences runs off, so nobody else may write.
-    pub single_writer: bool,
 }
 
 /// The run that writes.

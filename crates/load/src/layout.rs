@@ -7,6 +7,7 @@ use promptlake_model::{PartitionDay, RunId, Table};
 const LEDGER: &str = "_promptlake/ledger";
 const CHECKPOINTS: &str = "_promptlake/checkpoints";
 const RUNS: &str = "_promptlake/runs";
+const PROBE: &str = "_promptlake/probe";
 const STAGING: &str = "_promptlake/staging";
 
 /// Twenty digits hold every `u64`, and keep the order of the numbers in the order of the names.
@@ -61,6 +62,19 @@ pub(crate) fn heartbeat(run: &RunId) -> Path {
 /// The run that a heartbeat's path belongs to.
 pub(crate) fn heartbeat_run(path: &Path) -> Option<RunId> {
     RunId::parse(path.filename()?.strip_suffix(".json")?)
+}
+
+pub(crate) fn probe_dir() -> Path {
+    path(PROBE.to_owned())
+}
+
+pub(crate) fn probe_of(run: &RunId) -> Path {
+    path(format!("{PROBE}/{run}"))
+}
+
+/// An object by which a run tries the store.
+pub(crate) fn probe(run: &RunId, name: &str) -> Path {
+    path(format!("{PROBE}/{run}/{name}"))
 }
 
 pub(crate) fn staging_dir() -> Path {

@@ -59,5 +59,8 @@ pub use status::{
     CoverageStatus, HeartbeatStatus, Lag, RunRecords, RunState, RunStatus, Status, TableStatus, UsersStatus,
     status,
 };
-pub use store::{Store, StoreError};
+pub use store::{
+    Created, ObjectWriter, OpenError, OptionFault, ProbeError, Provider, RemoteUrl, ServerFault, Store,
+    StoreError, StoreLocation, StoreSettings, UrlFault,
+};
 pub use verify::{Finding, Verification, VerifySettings, verify};

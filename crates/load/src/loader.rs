@@ -59,6 +59,7 @@ impl Loader {
             process: ProcessIdentity::of_this_process(),
             scope: run.scope.clone(),
         };
+        means.store.probe(&run.id, settings.stale_after).await?;
         // Before anything is staged, so that nothing staged is ever without a heartbeat.
         heartbeat.write(&means.store).await?;
         let (every, stale_after) = (settings.heartbeat_every, settings.stale_after);

@@ -170,7 +170,7 @@ impl Lake {
             let looked_up = self.look_up(&staged, file.bytes).await;
             failpoint::reach("place.looked_up");
             let placed = match looked_up {
-                Ok(()) => store.rename(&staged, &path).await.map_err(LoadError::from),
+                Ok(()) => store.place(&staged, &path, file.bytes).await.map_err(LoadError::from),
                 Err(error) => Err(error),
             };
             // Whoever else carries this out may have been quicker between our looks.

@@ -75,7 +75,7 @@ impl Lake {
             let Some(whereabouts) = &other.alive else { continue };
             let scope = other.heartbeat.as_ref().map(|(heartbeat, _)| &heartbeat.scope);
             let same_users = scope.is_none_or(|scope| scope.is_same(&self.run.scope));
-            if same_users || self.settings.single_writer {
+            if same_users || self.means.store.is_single_writer() {
                 return Err(LoadError::OtherRun { run: run.clone(), whereabouts: whereabouts.clone() });
             }
         }

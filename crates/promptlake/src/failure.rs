@@ -5,7 +5,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use promptlake_extract::{ErrorKind, ExtractError};
-use promptlake_load::LoadError;
+use promptlake_load::{LoadError, OpenError};
 
 use crate::settings::SettingsError;
 
@@ -108,6 +108,17 @@ impl From<ExtractError> for Failure {
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
         Self::new(Blame::Destination, &error, Some(error.hint()))
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let blame = match error {
+            OpenError::Local(_) => Blame::Destination,
+            OpenError::Server { .. } | OpenError::Options { .. } => Blame::Settings,
+        };
+        let hint = error.hint();
+        Self::new(blame, &error, Some(hint))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use promptlake_flow::{Clock, ComputePool, Silent};
-use promptlake_load::{Loader, Means, Run};
+use promptlake_load::{Loader, Means, Run, Scope, StoreLocation};
 use promptlake_model::{RunId, Timestamp};
 use rand::RngExt;
 
@@ -30,7 +30,9 @@ impl Lake {
         let clock = Clock::system();
         let pipeline = run::read_pipeline(file, overrides, Timestamp::from_micros(clock.now_micros()))?;
         let shares = Shares::of(pipeline.run.memory_limit.bytes(), READERS);
-        if !pipeline.destination.root.exists() {
+        if let StoreLocation::Local(root) = &pipeline.destination.store.location
+            && !root.exists()
+        {
             return Err(no_lake(&pipeline));
         }
         let pool = ComputePool::new(0).map_err(|error| Failure::internal(&error, "start"))?;
@@ -52,7 +54,9 @@ impl Lake {
     /// Does what a run does when it starts, and leaves.
     pub(crate) async fn recover(&self) -> Result<(), Failure> {
         let started_at = Timestamp::from_micros(self.means.clock.now_micros());
-        let run = Run { id: RunId::new(started_at, run::chance()?.random()), started_at };
+        // It reads nobody's history, so it stands in no run's way.
+        let scope = Scope { selection: "recovery alone".into(), shard: None };
+        let run = Run { id: RunId::new(started_at, run::chance()?.random()), started_at, scope };
         let settings = run::lake_settings(&self.pipeline, self.shares);
         let loader = Loader::open(self.means.clone(), settings, run).await?;
         Ok(loader.close().await?)
@@ -60,7 +64,7 @@ impl Lake {
 }
 
 fn location(pipeline: &Pipeline) -> String {
-    pipeline.destination.root.display().to_string()
+    pipeline.destination.store.location.to_string()
 }
 
 /// A question of settings, not of the destination: nothing failed there, but the file names a place that is no lake.

@@ -64,7 +64,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Outcome, Failure> {
     let summary = Summary {
         counts: context.tally.counts(),
         took: context.clock.elapsed(),
-        lake: context.pipeline.destination.root.clone(),
+        lake: context.pipeline.destination.store.location.in_duckdb(),
         command: typed_command(),
         loaded: ended.load.as_ref().ok().copied(),
         unresolved,
@@ -115,6 +115,9 @@ impl Context {
         let shares = Shares::of(pipeline.run.memory_limit.bytes(), readers);
         if shares.page_bytes_max < LEAST_PAGE_BYTES {
             return Err(too_many_readers(readers, shares));
+        }
+        if arguments.shard.is_some() && pipeline.destination.store.single_writer {
+            return Err(shard_of_single_writer());
         }
         let pool = ComputePool::new(0).map_err(|error| Failure::internal(&error, "start"))?;
         Ok(Self {
@@ -177,7 +180,7 @@ pub(crate) fn chance() -> Result<StdRng, Failure> {
 
 /// The store of a lake, which is made where it is missing.
 pub(crate) fn open_store(destination: &Destination) -> Result<Store, Failure> {
-    Ok(Store::local(&destination.root).map_err(promptlake_load::LoadError::from)?)
+    Ok(Store::open(&destination.store)?)
 }
 
 /// What a lake is written with.
@@ -199,8 +202,12 @@ pub(crate) fn lake_settings(pipeline: &Pipeline, shares: Shares) -> LakeSettings
         heartbeat_every: limits.heartbeat.as_duration(),
         stale_after: limits.stale_after.as_duration(),
         take_over: None,
-        single_writer: false,
     }
+}
+
+fn shard_of_single_writer() -> Failure {
+    let error = std::io::Error::other("destination.single_writer says that nobody else writes to this lake");
+    Failure::setting(&error, "take --shard", "leave out --shard, or use a store that takes conditional puts")
 }
 
 fn too_many_readers(readers: usize, shares: Shares) -> Failure {

@@ -1,7 +1,6 @@
 //! What a run says at its end.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
@@ -15,7 +14,8 @@ use crate::tally::Counts;
 pub(crate) struct Summary {
     pub(crate) counts: Counts,
     pub(crate) took: Duration,
-    pub(crate) lake: PathBuf,
+    /// Its root, as `DuckDB` names it.
+    pub(crate) lake: String,
     /// What was typed to start this run.
     pub(crate) command: String,
     /// How the lake was left; `None` where storing failed.
@@ -110,7 +110,7 @@ impl fmt::Display for Summary {
             writeln!(f, "stopped   to go on: {}", self.command)?;
         }
         if counts.tables.contains_key(Table::Interactions.name()) {
-            let lake = self.lake.display();
+            let lake = &self.lake;
             writeln!(f, "\nTry it in DuckDB:\n")?;
             writeln!(f, "  SELECT app, interaction_type, count(*) AS records")?;
             writeln!(f, "  FROM '{lake}/interactions/**/*.parquet'")?;

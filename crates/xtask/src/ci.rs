@@ -17,7 +17,9 @@ struct Timed {
 pub(crate) fn run(full: bool) -> Result<()> {
     let root = crate::root();
     let mut steps = Steps::default();
-    let python = steps.step("tools: python with duckdb", || tools::python(&root))?;
+    let python = steps.step("tools: python with duckdb and moto", || tools::python(&root))?;
+    let azurite = steps.step("tools: azurite", || tools::azurite(&root))?;
+    let spark = full.then(|| steps.step("tools: spark", || tools::spark(&root))).transpose()?;
     steps.step("format", || cargo(&root, &["fmt", "--all", "--check"]))?;
     steps.step("clippy", || {
         cargo(&root, &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
@@ -30,9 +32,9 @@ pub(crate) fn run(full: bool) -> Result<()> {
     steps.step("build", || cargo(&root, &["test", "--workspace", "--no-run", "--quiet"]))?;
     steps.step("tests", || {
         let mut test = command(&root, &["test", "--workspace", "--quiet"]);
-        test.env("PROMPTLAKE_PYTHON", &python);
-        if full {
-            test.env("PROMPTLAKE_TESTS", "full");
+        test.env("PROMPTLAKE_PYTHON", &python).env("PROMPTLAKE_AZURITE", &azurite);
+        if let Some(spark) = &spark {
+            test.env("PROMPTLAKE_TESTS", "full").env("PROMPTLAKE_SPARK_PYTHON", spark);
         }
         tools::run(&mut test)
     })?;

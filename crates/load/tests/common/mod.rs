@@ -156,7 +156,6 @@ pub(crate) async fn open_with_stale_after(
         heartbeat_every: plan.heartbeat_every,
         stale_after,
         take_over: plan.take_over.clone(),
-        single_writer: false,
     };
     let scope = Scope { selection: plan.selection.clone(), shard: plan.shard };
     let means = Means {

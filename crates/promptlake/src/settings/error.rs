@@ -223,7 +223,8 @@ impl Fault {
 }
 
 fn may_be_secret(path: &KeyPath) -> bool {
-    path.keys().take(2).eq(["source", "credential"])
+    let section: Vec<&str> = path.keys().take(2).collect();
+    matches!(section[..], ["source", "credential"] | ["destination", "options"])
 }
 
 impl fmt::Display for Fault {

@@ -36,6 +36,8 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("transform.tables", r#"tables = ["attachments", "links", "raw"]"#),
     ("transform.content", r#"content = "full""#),
     ("destination.url", r#"url = "./lake""#),
+    ("destination.options", r#"options = { aws_region = "eu-central-1" }"#),
+    ("destination.single_writer", "single_writer = true"),
     ("destination.partition_by", r#"partition_by = ["date"]"#),
     ("destination.target_file_size", r#"target_file_size = "256MiB""#),
     ("destination.compression", r#"compression = "zstd(3)""#),
@@ -110,8 +112,9 @@ credential = { kind = "client_secret", env = "PROMPTLAKE_CLIENT_SECRET" }
         for (path, line) in EXAMPLES {
             let (section, _) = path.split_once('.').unwrap();
             let set: Override = format!("{section}.{}", line.replacen(" = ", "=", 1)).parse().unwrap();
-            let taken = FILES.iter().any(|file| {
-                let file = format!("{file}\n[destination]\nurl = \"./lake\"\n");
+            let lakes = ["./lake", "s3://bucket/lake"];
+            let taken = FILES.iter().flat_map(|file| lakes.map(|lake| (file, lake))).any(|(file, lake)| {
+                let file = format!("{file}\n[destination]\nurl = \"{lake}\"\n");
                 Pipeline::from_toml(&file, "lake.toml", std::slice::from_ref(&set), now).is_ok()
             });
             assert!(taken, "{path}: {line}");

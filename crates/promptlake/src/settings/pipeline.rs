@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use promptlake_load::StoreSettings;
 use promptlake_model::{Table, TenantId, Timestamp, UserId};
 use url::Url;
 
@@ -133,8 +134,8 @@ pub(crate) struct Transform {
 /// Where the lake is and what its files are like. Partitions are by date.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Destination {
-    /// The directory of the lake, relative to the working directory; it need not exist.
-    pub(crate) root: PathBuf,
+    /// The lake, with options of its store that it takes; a local directory need not exist.
+    pub(crate) store: StoreSettings,
     /// 1 MiB to below 4 GiB.
     pub(crate) target_file_size: ByteSize,
     pub(crate) compression: Compression,

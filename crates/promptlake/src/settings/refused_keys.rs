@@ -24,7 +24,6 @@ const REFUSED: &[(&str, Reason)] = &[
     ("source.password", Reason::Secret),
     ("source.secret", Reason::Secret),
     ("source.token", Reason::Secret),
-    ("destination.single_writer", Reason::NotYet),
     ("run.audit", Reason::NotYet),
     ("run.single_writer", Reason::NotYet),
 ];

@@ -4,16 +4,17 @@
 //! a mistake, and "this belongs to files" says more than "unknown field". The order of the fields is the
 //! order in which a message lists them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
 use promptlake_model::{Day, Table, TenantId, UserId};
-use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::error::Fault;
 use super::value::{
-    ByteSize, ClientId, CloudName, Compression, Content, CredentialKind, EnvName, GroupId, LocalPath,
-    PartitionColumn, ServerOrigin, Setting, SourceKind, Start, TimeSpan, UserIdPattern, UserRef,
+    ByteSize, ClientId, CloudName, Compression, Content, CredentialKind, EnvName, GroupId, LakeLocation,
+    LocalPath, PartitionColumn, ServerOrigin, Setting, SourceKind, Start, TimeSpan, UserIdPattern, UserRef,
 };
 
 /// The whole file.
@@ -92,10 +93,75 @@ pub(super) struct TransformTable {
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct DestinationTable {
-    pub(super) url: Option<Typed<LocalPath>>,
+    pub(super) url: Option<Typed<LakeLocation>>,
+    pub(super) options: Option<OptionsTable>,
+    pub(super) single_writer: Option<bool>,
     pub(super) partition_by: Option<List<Typed<PartitionColumn>>>,
     pub(super) target_file_size: Option<Typed<ByteSize>>,
     pub(super) compression: Option<Typed<Compression>>,
+}
+
+/// `[destination.options]`: names that are another's, each with a text. A boolean is one as well, since nobody quotes
+/// it on the command line.
+#[derive(Default)]
+pub(super) struct OptionsTable(pub(super) BTreeMap<String, String>);
+
+impl fmt::Debug for OptionsTable {
+    /// Without the values: someone may have typed a secret before it is refused.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl<'de> Deserialize<'de> for OptionsTable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TableVisitor;
+
+        impl<'de> Visitor<'de> for TableVisitor {
+            type Value = OptionsTable;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<OptionsTable, A::Error> {
+                let mut options = BTreeMap::new();
+                while let Some((name, OptionText(text))) = map.next_entry()? {
+                    options.insert(name, text);
+                }
+                Ok(OptionsTable(options))
+            }
+        }
+
+        deserializer.deserialize_map(TableVisitor)
+    }
+}
+
+/// The value of an option.
+struct OptionText(String);
+
+impl<'de> Deserialize<'de> for OptionText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+
+        impl Visitor<'_> for TextVisitor {
+            type Value = OptionText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<OptionText, E> {
+                Ok(OptionText(text.to_owned()))
+            }
+
+            fn visit_bool<E: Error>(self, value: bool) -> Result<OptionText, E> {
+                Ok(OptionText(value.to_string()))
+            }
+        }
+
+        deserializer.deserialize_any(TextVisitor)
+    }
 }
 
 /// `[run]`.

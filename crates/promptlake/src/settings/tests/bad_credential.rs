@@ -60,7 +60,7 @@ hint: write credential = { kind = "client_secret", env = "PROMPTLAKE_CLIENT_SECR
         r#"credential = { kind = "client_secret", file = "s3://bucket/secret" }
 "#,
         r#"read lake.toml, line 4, column 47: source.credential.file has the scheme s3://, which this version does not support
-hint: this version reads and writes local paths only, such as "./lake" or "file:///srv/lake""#,
+hint: a local path belongs here, such as "./lake" or "file:///srv/lake""#,
     ),
     (
         r#"credential = { kind = "certificate", path = "app.pem" }

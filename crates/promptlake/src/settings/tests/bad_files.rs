@@ -25,7 +25,7 @@ hint: name the folder: every file in it is read, at any depth"#,
         r#"path = "s3://bucket/saved"
 "#,
         r#"read lake.toml, line 3, column 8: source.path has the scheme s3://, which this version does not support
-hint: this version reads and writes local paths only, such as "./lake" or "file:///srv/lake""#,
+hint: a local path belongs here, such as "./lake" or "file:///srv/lake""#,
     ),
     (
         r#"path = "./saved"

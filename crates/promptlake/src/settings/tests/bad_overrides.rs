@@ -20,9 +20,9 @@ hint: write --set key.path=value, such as --set destination.url=./lake"#,
 hint: write --set key.path=value, such as --set destination.url=./lake"#,
     ),
     (
-        "destination.url=s3://bucket/lake",
-        r#"read --set: destination.url has the scheme s3://, which this version does not support
-hint: this version reads and writes local paths only, such as "./lake" or "file:///srv/lake""#,
+        "destination.options.aws_region=eu-central-1",
+        r#"read --set: destination.options means nothing where url is a local path
+hint: remove options, or write url = "s3://bucket/lake""#,
     ),
     ("destination.ulr=./lake", "read --set: destination.ulr is not a setting\nhint: did you mean url?"),
     (

@@ -1,9 +1,10 @@
 //! Settings that are right, and the whole pipelines they become.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use promptlake_load::{RemoteUrl, StoreLocation, StoreSettings};
 use promptlake_model::{Day, Table, TenantId, Timestamp, UserId};
 use url::Url;
 
@@ -28,6 +29,14 @@ fn meant<T: Setting>(text: &str) -> T {
 
 fn day(text: &str) -> Timestamp {
     meant::<Day>(text).start()
+}
+
+fn local_lake(path: &str) -> StoreSettings {
+    StoreSettings {
+        location: StoreLocation::Local(path.into()),
+        options: BTreeMap::new(),
+        single_writer: false,
+    }
 }
 
 fn every_supported_table() -> BTreeSet<Table> {
@@ -57,7 +66,7 @@ fn defaults() -> Pipeline {
         source: Source::Graph(Box::new(source)),
         transform: Transform { tables: every_supported_table() },
         destination: Destination {
-            root: "./lake".into(),
+            store: local_lake("./lake"),
             target_file_size: meant("256MiB"),
             compression: Compression::Zstd { level: 3 },
         },
@@ -110,6 +119,7 @@ content = "full"
 
 [destination]
 url = "file:///srv/lake"
+single_writer = true
 partition_by = ["date"]
 target_file_size = "1MiB"
 compression = "uncompressed"
@@ -150,7 +160,7 @@ fn a_real_tenant_with_every_setting() {
             tables: BTreeSet::from([Table::Interactions, Table::Raw, Table::Coverage, Table::Rejects]),
         },
         destination: Destination {
-            root: "/srv/lake".into(),
+            store: StoreSettings { single_writer: true, ..local_lake("/srv/lake") },
             target_file_size: ByteSize::from_mebibytes(1),
             compression: Compression::Uncompressed,
         },
@@ -163,6 +173,29 @@ fn a_real_tenant_with_every_setting() {
         },
     };
     assert_eq!(read(EVERY_SETTING, &[]), Ok(expected));
+}
+
+#[test]
+fn a_lake_in_a_bucket() {
+    for (url, options) in [
+        ("s3://bucket/some/lake", &[("aws_region", "eu-central-1"), ("aws_allow_http", "true")][..]),
+        ("s3://bucket", &[("aws_server_side_encryption", "aws:kms"), ("aws_sse_kms_key_id", "arn:x")]),
+        ("gs://bucket/lake", &[("google_service_account", "/run/key.json")]),
+        ("az://container/lake", &[("azure_storage_account_name", "contoso")]),
+        ("abfss://lake@contoso.dfs.core.windows.net/x", &[("azure_use_azure_cli", "true")]),
+    ] {
+        let sets: Vec<String> =
+            options.iter().map(|(name, value)| format!("destination.options.{name}={value}")).collect();
+        let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
+        let text = LAKE.replace("./lake", url);
+        let pipeline = read(&text, &sets).unwrap_or_else(|error| panic!("{url}: {error}"));
+        let expected = StoreSettings {
+            location: StoreLocation::Remote(RemoteUrl::parse(url).unwrap()),
+            options: options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            single_writer: false,
+        };
+        assert_eq!(pipeline.destination.store, expected);
+    }
 }
 
 #[test]
@@ -239,7 +272,7 @@ fn the_last_override_wins() {
     let sets =
         ["destination.url=./a", "destination.url=./b=c", "run.memory_limit=1GiB", "source.emulator.seed=7"];
     let pipeline = read(LAKE, &sets).unwrap();
-    assert_eq!(pipeline.destination.root, Path::new("./b=c"));
+    assert_eq!(pipeline.destination.store, local_lake("./b=c"));
     assert_eq!(pipeline.run.memory_limit, meant("1GiB"));
     let GraphTenant::Emulated(tenant) = graph(pipeline).tenant else { panic!("an emulated tenant") };
     assert_eq!(tenant.seed, 7);
@@ -271,7 +304,7 @@ fn every_pipeline_file_that_we_ship_is_right() {
         names.push(path.file_name().unwrap().to_string_lossy().into_owned());
     }
     names.sort_unstable();
-    assert_eq!(names, ["demo.toml", "files.toml", "local.toml"]);
+    assert_eq!(names, ["azure.toml", "demo.toml", "files.toml", "gcs.toml", "local.toml", "s3.toml"]);
 }
 
 #[test]

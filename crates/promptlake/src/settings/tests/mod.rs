@@ -8,6 +8,7 @@ mod bad_lake;
 mod bad_overrides;
 mod bad_run;
 mod bad_shape;
+mod bad_store;
 mod bad_users;
 mod good;
 

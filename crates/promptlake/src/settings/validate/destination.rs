@@ -1,9 +1,13 @@
 //! `[destination]`.
 
+use std::collections::BTreeMap;
+
+use promptlake_load::{OptionFault, Provider, StoreLocation, StoreSettings};
+
 use super::section::{Limits, Section};
-use crate::settings::error::{Fault, Problem};
+use crate::settings::error::{Fault, Problem, nearest};
 use crate::settings::pipeline::Destination;
-use crate::settings::typed::{DestinationTable, List, Typed};
+use crate::settings::typed::{DestinationTable, List, OptionsTable, Typed};
 use crate::settings::value::{ByteSize, PartitionColumn};
 
 const DESTINATION: Section = Section("destination");
@@ -20,10 +24,62 @@ pub(super) fn destination(typed: &DestinationTable) -> Result<Destination, Probl
     partitions_are_by_date(typed.partition_by.as_ref())?;
     let target_file_size = typed.target_file_size.as_ref();
     Ok(Destination {
-        root: DESTINATION.required("url", typed.url.as_ref())?.0,
+        store: store(typed)?,
         target_file_size: DESTINATION.within("target_file_size", target_file_size, &TARGET_FILE_SIZE)?,
         compression: DESTINATION.optional("compression", typed.compression.as_ref())?.unwrap_or_default(),
     })
+}
+
+fn store(typed: &DestinationTable) -> Result<StoreSettings, Problem> {
+    let location = DESTINATION.required("url", typed.url.as_ref())?.0;
+    let options = match (&typed.options, &location) {
+        (None, _) => BTreeMap::default(),
+        (Some(options), StoreLocation::Remote(url)) => checked_options(options, url.provider())?,
+        (Some(_), StoreLocation::Local(_)) => {
+            let fault = Fault::misplaced("means nothing where url is a local path");
+            let hint = "remove options, or write url = \"s3://bucket/lake\"";
+            return Err(DESTINATION.fault("options", fault.hint(hint)));
+        }
+    };
+    Ok(StoreSettings { location, options, single_writer: typed.single_writer.unwrap_or(false) })
+}
+
+fn checked_options(
+    OptionsTable(options): &OptionsTable,
+    provider: Provider,
+) -> Result<BTreeMap<String, String>, Problem> {
+    for (name, value) in options {
+        provider
+            .check_option(name, value)
+            .map_err(|fault| option_fault(name, fault).at(DESTINATION.path("options").key(name)))?;
+    }
+    Ok(options.clone())
+}
+
+/// What is wrong with an option, never with its value: that may be a secret.
+fn option_fault(name: &str, fault: OptionFault) -> Fault {
+    let said = fault.to_string();
+    match fault {
+        OptionFault::Unknown(provider) => Fault::misplaced(said).hint(known_options(name, provider)),
+        OptionFault::Secret { variable } => {
+            Fault::misplaced(said).hint(format!("put it into the environment variable {variable}"))
+        }
+        OptionFault::InUrl => Fault::misplaced(said).hint("remove it"),
+        OptionFault::Boolean => Fault::new(said).hint(format!("write {name} = \"true\"")),
+        OptionFault::Server(_) => Fault::new(said).hint(format!(
+            "write {name} = \"https://store.example.com\"; http is for servers on this machine, such as \
+             \"http://127.0.0.1:9000\""
+        )),
+    }
+}
+
+fn known_options(name: &str, provider: Provider) -> String {
+    let known = provider.option_names();
+    let names: Vec<&str> = known.iter().map(String::as_str).collect();
+    match nearest(name, &names) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("known here: {}", names.join(", ")),
+    }
 }
 
 fn partitions_are_by_date(typed: Option<&List<Typed<PartitionColumn>>>) -> Result<(), Problem> {

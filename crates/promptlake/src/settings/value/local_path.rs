@@ -7,7 +7,7 @@ use url::Url;
 use super::Setting;
 use crate::settings::error::Fault;
 
-/// Schemes of the stores that a later version reads and writes.
+/// Schemes of stores: they belong to the lake, and sources are files of this machine.
 const STORES: [&str; 6] = ["s3", "abfss", "abfs", "az", "azure", "gs"];
 
 /// A path, relative to the working directory where it is not absolute. It need not exist yet.
@@ -25,8 +25,7 @@ impl Setting for LocalPath {
         let Some((scheme, _)) = text.split_once("://") else {
             return Ok(Self(text.into()));
         };
-        let local_only =
-            "this version reads and writes local paths only, such as \"./lake\" or \"file:///srv/lake\"";
+        let local_only = "a local path belongs here, such as \"./lake\" or \"file:///srv/lake\"";
         if scheme == "file" {
             let path = Url::parse(text).ok().and_then(|url| url.to_file_path().ok());
             let fault = || Fault::is(text, "which names no file of this machine").hint(local_only);

@@ -6,6 +6,7 @@ mod compression;
 mod credential;
 mod day;
 mod guid;
+mod lake_location;
 mod local_path;
 mod request_rate;
 mod server_origin;
@@ -19,6 +20,7 @@ pub(super) use choice::{CloudName, Content, CredentialKind, PartitionColumn, Sou
 pub(crate) use compression::Compression;
 pub(super) use credential::EnvName;
 pub(crate) use guid::{ClientId, GroupId};
+pub(super) use lake_location::LakeLocation;
 pub(super) use local_path::LocalPath;
 pub(crate) use request_rate::RequestRate;
 pub(super) use server_origin::ServerOrigin;

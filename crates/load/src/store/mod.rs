@@ -1,35 +1,37 @@
-//! The object store as the commit protocol needs it: create once, replace, look up, rename, delete.
+//! The object store as the commit protocol needs it: create once, replace, look up, place, delete.
 //!
 //! On a local file system a record or file counts only when it is on the disk: the store is opened with fsync of
 //! files and of the directories that name them.
+
+mod error;
+mod location;
+mod open;
+mod options;
+mod place;
+mod probe;
+mod writer;
+
+pub use error::{OpenError, StoreError};
+pub use location::{Provider, RemoteUrl, StoreLocation, UrlFault};
+pub use open::StoreSettings;
+pub use options::{OptionFault, ServerFault};
+pub use probe::ProbeError;
+pub use writer::ObjectWriter;
 
 use std::ops::Range;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
-use object_store::buffered::BufWriter;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
-use tokio::io::AsyncWriteExt;
 
-/// What a writer holds back before it sends: the least that S3 takes as a part that is not the last.
-const UPLOAD_PART_BYTES: usize = 5 * 1024 * 1024;
+use error::{failed, found, local_error};
 
-/// An operation on the store failed.
-#[derive(Debug, thiserror::Error)]
-#[error("{operation} {path} in the lake")]
-pub struct StoreError {
-    /// What was tried, as a verb.
-    pub operation: &'static str,
-    /// On what.
-    pub path: String,
-    /// What the store said.
-    #[source]
-    pub source: object_store::Error,
-}
+/// Requests to delete under way at once: enough to hide a store's latency, few enough for its limits.
+const DELETIONS_AT_ONCE: usize = 16;
 
 impl StoreError {
     pub(crate) const fn is_not_found(&self) -> bool {
@@ -39,18 +41,31 @@ impl StoreError {
 
 /// Whether a conditional put made the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Created {
+pub enum Created {
     /// It was made.
     Made,
     /// There was one already: ours, of an attempt whose answer got lost, or another's.
     Existed,
 }
 
-/// The store below one lake's root.
+/// How a staged object becomes a published one, so that it is seen whole or not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Placing {
+    /// A local copy is a hard link, and over an existing target leaves a second name behind when it is repeated.
+    Rename,
+    /// The store copies by itself, and shows the copy when it is whole.
+    Copy,
+    /// The store's own copy shows an empty object before it is done.
+    Stream,
+}
+
+/// The store below one lake's root. Every path is relative to that.
 #[derive(Debug, Clone)]
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
     local_root: Option<PathBuf>,
+    placing: Placing,
+    single_writer: bool,
 }
 
 impl Store {
@@ -59,16 +74,46 @@ impl Store {
         let failed = |source| StoreError { operation: "open", path: root.display().to_string(), source };
         std::fs::create_dir_all(root).map_err(|error| failed(local_error(error)))?;
         let objects = LocalFileSystem::new_with_prefix(root).map_err(failed)?.with_fsync(true);
-        Ok(Self { objects: Arc::new(objects), local_root: Some(root.to_owned()) })
+        let local_root = Some(root.to_owned());
+        Ok(Self { local_root, placing: Placing::Rename, ..Self::new(Arc::new(objects)) })
     }
 
-    /// A lake in a store of one's own, as tests use it.
+    /// A lake in a store of one's own, as tests use it. Its copies must be seen whole or not at all.
     #[must_use]
     pub fn new(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects, local_root: None }
+        Self { objects, local_root: None, placing: Placing::Copy, single_writer: false }
     }
 
-    pub(crate) async fn create(&self, path: &Path, body: Bytes) -> Result<Created, StoreError> {
+    /// The same store for a run that is known to be the only one to write, as [`StoreSettings::single_writer`] says.
+    #[must_use]
+    pub fn with_single_writer(self, single_writer: bool) -> Self {
+        Self { single_writer, ..self }
+    }
+
+    /// Whether the user says that nobody but this run writes: then nothing may rely on a conditional put.
+    #[must_use]
+    pub const fn is_single_writer(&self) -> bool {
+        self.single_writer
+    }
+
+    /// Makes an object where there is none. A store for a single writer may ignore the condition or not know it: it
+    /// is looked first, so that at least no other run's object is overwritten that is there to be seen.
+    pub async fn create(&self, path: &Path, body: Bytes) -> Result<Created, StoreError> {
+        if !self.single_writer {
+            return self.put_if_absent(path, body).await;
+        }
+        if self.head(path).await?.is_some() {
+            return Ok(Created::Existed);
+        }
+        match self.put_if_absent(path, body.clone()).await {
+            Err(StoreError { source: object_store::Error::NotImplemented { .. }, .. }) => {
+                self.replace(path, body).await.map(|()| Created::Made)
+            }
+            answered => answered,
+        }
+    }
+
+    async fn put_if_absent(&self, path: &Path, body: Bytes) -> Result<Created, StoreError> {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.objects.put_opts(path, PutPayload::from_bytes(body), options).await {
             Ok(_) => Ok(Created::Made),
@@ -77,12 +122,14 @@ impl Store {
         }
     }
 
-    pub(crate) async fn replace(&self, path: &Path, body: Bytes) -> Result<(), StoreError> {
+    /// Writes an object, replacing whatever is there.
+    pub async fn replace(&self, path: &Path, body: Bytes) -> Result<(), StoreError> {
         let put = self.objects.put(path, PutPayload::from_bytes(body)).await;
         put.map(drop).map_err(|source| failed("write", path, source))
     }
 
-    pub(crate) async fn get(&self, path: &Path) -> Result<Option<Bytes>, StoreError> {
+    /// The whole of an object, or that there is none.
+    pub async fn get(&self, path: &Path) -> Result<Option<Bytes>, StoreError> {
         let got = match self.objects.get(path).await {
             Ok(got) => got.bytes().await,
             Err(error) => Err(error),
@@ -90,24 +137,23 @@ impl Store {
         found(got).map_err(|source| failed("read", path, source))
     }
 
-    pub(crate) async fn get_range(&self, path: &Path, range: Range<u64>) -> Result<Bytes, StoreError> {
+    /// A range of an object, which must be there.
+    pub async fn get_range(&self, path: &Path, range: Range<u64>) -> Result<Bytes, StoreError> {
         self.objects.get_range(path, range).await.map_err(|source| failed("read", path, source))
     }
 
-    pub(crate) async fn get_ranges(
-        &self,
-        path: &Path,
-        ranges: &[Range<u64>],
-    ) -> Result<Vec<Bytes>, StoreError> {
+    /// Ranges of an object, which must be there, in their order.
+    pub async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, StoreError> {
         self.objects.get_ranges(path, ranges).await.map_err(|source| failed("read", path, source))
     }
 
     /// What lies at a path, or that nothing does.
-    pub(crate) async fn head(&self, path: &Path) -> Result<Option<ObjectMeta>, StoreError> {
+    pub async fn head(&self, path: &Path) -> Result<Option<ObjectMeta>, StoreError> {
         found(self.objects.head(path).await).map_err(|source| failed("look up", path, source))
     }
 
-    pub(crate) async fn list(&self, below: &Path) -> Result<Vec<ObjectMeta>, StoreError> {
+    /// Every object below a directory, at every depth; none where there is no such directory.
+    pub async fn list(&self, below: &Path) -> Result<Vec<ObjectMeta>, StoreError> {
         let listed = self.objects.list(Some(below)).try_collect().await;
         listed.map_err(|source| failed("list", below, source))
     }
@@ -122,22 +168,17 @@ impl Store {
         listed.map_err(|source| failed("list", below, source))
     }
 
-    /// Moves an object, replacing whatever is there; the target is seen whole or not at all.
-    pub(crate) async fn rename(&self, from: &Path, to: &Path) -> Result<(), StoreError> {
-        self.objects.rename(from, to).await.map_err(|source| failed("publish", to, source))
-    }
-
     /// Deletes an object; one that is gone already is no error.
-    pub(crate) async fn delete(&self, path: &Path) -> Result<(), StoreError> {
+    pub async fn delete(&self, path: &Path) -> Result<(), StoreError> {
         let deleted = found(self.objects.delete(path).await);
         deleted.map(drop).map_err(|source| failed("delete", path, source))
     }
 
     /// Deletes everything below a directory.
-    pub(crate) async fn delete_below(&self, directory: &Path) -> Result<(), StoreError> {
-        for object in self.list(directory).await? {
-            self.delete(&object.location).await?;
-        }
+    pub async fn delete_below(&self, directory: &Path) -> Result<(), StoreError> {
+        let listed = self.list(directory).await?;
+        let deletions = listed.iter().map(|object| self.delete(&object.location));
+        stream::iter(deletions).buffer_unordered(DELETIONS_AT_ONCE).try_collect::<()>().await?;
         let Some(root) = &self.local_root else { return Ok(()) };
         // What a killed writer left half-written has a name that the store does not list.
         match tokio::fs::remove_dir_all(root.join(directory.as_ref())).await {
@@ -162,51 +203,8 @@ impl Store {
     }
 
     /// A writer of one object that is seen only when it is finished.
-    pub(crate) fn writer(&self, path: Path) -> ObjectWriter {
-        let objects = Arc::clone(&self.objects);
-        let writer =
-            BufWriter::with_capacity(objects, path.clone(), UPLOAD_PART_BYTES).with_max_concurrency(1);
-        ObjectWriter { writer, path }
-    }
-}
-
-/// Writes one object piece by piece. It holds back a part, and what was written at once beyond it.
-#[derive(Debug)]
-pub(crate) struct ObjectWriter {
-    writer: BufWriter,
-    path: Path,
-}
-
-impl ObjectWriter {
-    pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
-        if let Err(source) = self.writer.put(bytes).await {
-            // A multipart upload that is not aborted is stored, and paid for, without a name.
-            if let Err(abort) = self.writer.abort().await {
-                tracing::debug!(path = %self.path, error = %abort, "could not abort an upload that failed");
-            }
-            return Err(failed("write", &self.path, source));
-        }
-        Ok(())
-    }
-
-    pub(crate) async fn finish(mut self) -> Result<(), StoreError> {
-        let finished = self.writer.shutdown().await;
-        finished.map_err(|error| failed("write", &self.path, local_error(error)))
-    }
-}
-
-fn failed(operation: &'static str, path: &Path, source: object_store::Error) -> StoreError {
-    StoreError { operation, path: path.to_string(), source }
-}
-
-fn local_error(error: std::io::Error) -> object_store::Error {
-    object_store::Error::Generic { store: "lake", source: Box::new(error) }
-}
-
-fn found<T>(result: object_store::Result<T>) -> object_store::Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(object_store::Error::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error),
+    #[must_use]
+    pub fn writer(&self, path: Path) -> ObjectWriter {
+        ObjectWriter::new(Arc::clone(&self.objects), path)
     }
 }
