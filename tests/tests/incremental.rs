@@ -149,16 +149,16 @@ fn assert_something_changed(daily: &Daily<'_>) {
     let interactions = daily.table(Table::Interactions);
     let late = format!(
         "SELECT count(*) FROM {interactions} AS late WHERE NOT EXISTS (
-            FROM {interactions} AS other WHERE other.user_id = late.user_id AND other.run_id < late.run_id
+            FROM {interactions} AS other WHERE other.user_id = late.user_id AND other.extracted_at < late.extracted_at
             AND other.interaction_id = late.interaction_id)
          AND EXISTS (FROM {} AS covered WHERE covered.user_id = late.user_id
-            AND covered.run_id < late.run_id AND late.created_at < covered.covered_to)",
+            AND covered.extracted_at < late.extracted_at AND late.created_at < covered.covered_to)",
         daily.table(Table::Coverage)
     );
     assert!(number(&late) > 20, "few records came late");
     let joined = format!(
-        "SELECT count(*) FROM (SELECT user_id, min(run_id) AS first FROM {} GROUP BY ALL)
-         WHERE first > (SELECT min(run_id) FROM {interactions})",
+        "SELECT count(*) FROM (SELECT user_id, min(extracted_at) AS first FROM {} GROUP BY ALL)
+         WHERE first > (SELECT min(extracted_at) FROM {interactions})",
         daily.table(Table::Coverage)
     );
     assert!(number(&joined) > 2, "few users joined");
@@ -233,7 +233,7 @@ async fn an_earlier_start_fills_exactly_the_gap() {
     assert!(!ended.said.contains("were in the lake already"), "a row was asked for twice:\n{}", ended.said);
 
     let covered = query(&format!(
-        "SELECT user_id, list([epoch_ms(covered_from), epoch_ms(covered_to)] ORDER BY run_id, covered_from)
+        "SELECT user_id, list([epoch_ms(covered_from), epoch_ms(covered_to)] ORDER BY extracted_at, covered_from)
          FROM {} GROUP BY ALL ORDER BY ALL",
         daily.table(Table::Coverage)
     ));
@@ -272,7 +272,7 @@ async fn a_table_begins_with_the_next_new_record_and_ends_with_the_last() {
         let sql = format!(
             "WITH of_record AS (SELECT record_id, count(*) AS rows FROM {rows} GROUP BY ALL)
              SELECT DISTINCT dense_rank FROM (
-                SELECT dense_rank() OVER (ORDER BY run_id) AS dense_rank, rows, * FROM {interactions}
+                SELECT dense_rank() OVER (ORDER BY extracted_at) AS dense_rank, rows, * FROM {interactions}
                 LEFT JOIN of_record USING (record_id)) WHERE {having} ORDER BY ALL"
         );
         query(&sql).into_iter().map(|row| row[0].as_u64().unwrap()).collect::<Vec<_>>()
