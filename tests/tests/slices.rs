@@ -177,6 +177,10 @@ async fn a_broken_slice_is_completed_by_a_run_with_other_tables() {
 /// Commits as often as it may, and publishes at the end alone.
 const EAGER: &str = "[run]\nmemory_limit = \"128MiB\"\ncommit_every = \"100ms\"\n";
 
+/// The instants of the run that is killed, and of the one after it: an hour later.
+const AFTER_MS: i64 = WINDOW_MS.1 + 24 * HOUR_MS;
+const HOUR_MS: i64 = 3_600_000;
+
 /// Slow enough to be killed in the middle; what is covered once is not asked again.
 fn with_eager_settings(mut command: Command) -> Command {
     command.args(["--set", "source.lookback=0s", "--set", "source.requests_per_second=60"]);
@@ -191,7 +195,7 @@ const MOMENT_WITHIN: Duration = Duration::from_mins(2);
 fn committed(lake: &Path) -> Vec<String> {
     let records = objects_below(&lake.join("_promptlake/ledger"));
     // What is still being written has another name.
-    let whole = records.iter().filter(|name| name.ends_with(".json"));
+    let whole = records.iter().filter(|name| name.len() == "00000000000000000001.json".len());
     let covered = whole.flat_map(|name| {
         let text = std::fs::read_to_string(lake.join("_promptlake/ledger").join(name)).unwrap();
         let record: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -219,6 +223,7 @@ async fn after_a_kill_only_what_no_commit_covers_is_asked_for() {
     let options =
         ServerOptions { requests_per_second: None, ragged_pages: false, ..ServerOptions::default() };
     let emulator = serve(spec.clone(), options.clone()).await;
+    emulator.show_as_of(AFTER_MS);
     let lake = Lake::new();
     let first = run_command(&pipeline(&emulator, &lake, EAGER), emulator.client_secret());
     let mut child = start(with_eager_settings(first));
@@ -234,12 +239,13 @@ async fn after_a_kill_only_what_no_commit_covers_is_asked_for() {
 
     // The same tenant anew, which was asked for nothing yet.
     let anew = serve(spec, options).await;
+    anew.show_as_of(AFTER_MS + HOUR_MS);
     let last = with_eager_settings(run_command(&pipeline(&anew, &lake, EAGER), anew.client_secret()));
     tokio::task::spawn_blocking(move || finish(last)).await.unwrap().assert_code(0);
     let pages = |user: &User| tenant.records(user).div_ceil(100).max(1);
     let missing = tenant.users().filter(|user| !covered_before.contains(&user.id));
     let expected: u64 = missing.map(|user| pages(&user)).sum();
-    // Of those who are covered, only the moments since are asked for.
+    // Of those who are covered, only the hour since is asked for.
     assert_eq!(anew.report().interactions_requests, expected + covered_before.len() as u64);
     lake.assert_holds(tenant);
     emulator.shutdown().await;

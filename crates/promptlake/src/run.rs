@@ -41,6 +41,9 @@ struct Context {
     pool: ComputePool,
     tally: Arc<Tally>,
     shares: Shares,
+    /// What pages and their rows may hold, from the request that fetches them until they are gathered: the bound of
+    /// both channels together.
+    pages_budget: ByteBudget,
     chance_seed: u64,
     stop: CancellationToken,
 }
@@ -54,6 +57,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Outcome, Failure> {
         Source::Files(source) => Box::pin(run_files(&context, source)).await,
     };
     progress.finish().await;
+    context.log_peaks();
     let Some(Ran { ended, unresolved }) = ran? else { return Ok(Outcome::Interrupted) };
     let summary = Summary {
         counts: context.tally.counts(),
@@ -114,6 +118,7 @@ impl Context {
         }
         let pool = ComputePool::new(0).map_err(|error| Failure::internal(&error, "start"))?;
         Ok(Self {
+            pages_budget: ByteBudget::new(shares.pages_bytes),
             shares,
             run: Run { id: RunId::new(started_at, chance.random()), started_at },
             chance_seed: chance.random(),
@@ -131,8 +136,14 @@ impl Context {
             chance_seed: self.chance_seed,
             observer: Arc::clone(&self.tally) as _,
             pool: self.pool.clone(),
-            pages_budget: ByteBudget::new(self.shares.pages_bytes),
+            pages_budget: self.pages_budget.clone(),
         }
+    }
+
+    /// How full the channels were: by how much a slower store would slow the requests down.
+    fn log_peaks(&self) {
+        let (peak_bytes, bound_bytes) = (self.pages_budget.peak_bytes(), self.pages_budget.total_bytes());
+        tracing::debug!(name = "pages", peak_bytes, bound_bytes, "channel peak");
     }
 
     fn transformer(&self, now: Timestamp) -> Transformer {
