@@ -7,6 +7,8 @@ pub mod duckdb;
 pub mod lake;
 pub mod program;
 pub mod servers;
+pub mod slow_proxy;
+pub mod spark;
 pub mod tenant;
 
 /// How densely to sample: `cargo ci --full` takes many more moments and sizes than `cargo ci`.

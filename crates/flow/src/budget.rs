@@ -3,6 +3,7 @@
 //! A permit travels with the bytes it stands for, from the request that fetches them to the stage that lets them go.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
@@ -15,6 +16,7 @@ pub struct ByteBudget {
     semaphore: Arc<Semaphore>,
     growth_lane: Arc<Mutex<()>>,
     total_grains: u32,
+    peak_bytes: Arc<AtomicUsize>,
 }
 
 /// Leave to hold so many bytes; given back on drop.
@@ -44,6 +46,7 @@ impl ByteBudget {
             semaphore: Arc::new(Semaphore::new(total_grains as usize)),
             growth_lane: Arc::default(),
             total_grains,
+            peak_bytes: Arc::default(),
         }
     }
 
@@ -53,6 +56,7 @@ impl ByteBudget {
         let grains = self.grains(bytes);
         let semaphore = Arc::clone(&self.semaphore);
         let held = semaphore.acquire_many_owned(grains).await.expect("the semaphore is never closed");
+        self.note_peak();
         BytePermit { budget: self.clone(), held, lane: None }
     }
 
@@ -60,6 +64,16 @@ impl ByteBudget {
     #[must_use]
     pub fn in_use_bytes(&self) -> usize {
         (self.total_grains as usize - self.semaphore.available_permits()) * GRAIN_BYTES
+    }
+
+    /// The most bytes that were held at once, as seen whenever some were taken.
+    #[must_use]
+    pub fn peak_bytes(&self) -> usize {
+        self.peak_bytes.load(Ordering::Relaxed)
+    }
+
+    fn note_peak(&self) {
+        self.peak_bytes.fetch_max(self.in_use_bytes(), Ordering::Relaxed);
     }
 
     /// Bytes that may be held at once.
@@ -97,6 +111,7 @@ impl BytePermit {
         let semaphore = Arc::clone(&self.budget.semaphore);
         let more = semaphore.acquire_many_owned(missing).await.expect("the semaphore is never closed");
         self.held.merge(more);
+        self.budget.note_peak();
     }
 
     /// Gives back what goes beyond `bytes`, and leaves the growth lane: the size is known now.
@@ -131,6 +146,21 @@ mod tests {
         assert_eq!(budget.in_use_bytes(), 8 * 1024);
         drop(first);
         assert_eq!(budget.in_use_bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_peak_is_the_most_that_was_held_at_once_and_stays() {
+        let budget = ByteBudget::new(10 * 1024);
+        assert_eq!(budget.peak_bytes(), 0);
+        let first = budget.acquire(4 * 1024).await;
+        let mut second = budget.acquire(1024).await;
+        assert_eq!(budget.peak_bytes(), 5 * 1024);
+        second.grow_to(3 * 1024).await;
+        second.settle_at(2 * 1024);
+        drop(first);
+        let clone = budget.clone();
+        drop(clone.acquire(4 * 1024).await);
+        assert_eq!((budget.peak_bytes(), clone.peak_bytes()), (7 * 1024, 7 * 1024));
     }
 
     #[tokio::test]

@@ -32,7 +32,8 @@ pub(crate) fn interaction(history: &History, outline: &Outline, owner: Owner<'_>
     let meeting_thread = format!("19:meeting_{}@thread.v2", of_session.token(48));
     let tongue = text::tongue(&mut of_session);
     let scene = Scene { outline, tongue, meeting_thread, user_id: owner.user_id };
-    let parts = scene.parts(&mut history.chance(Purpose::Words, seat.words_of));
+    let words = &mut history.chance_of_version(Purpose::Words, seat, stamp.version.number);
+    let parts = scene.parts(words);
     let request_id = || history.chance(Purpose::Turn, seat.turn).guid();
     Interaction {
         id: stamp.id_ms.to_string(),

@@ -191,6 +191,23 @@ pub(crate) fn access(spec: &TenantSpec, index: u32) -> Access {
     }
 }
 
+/// What the interactions call answers at an instant, Unix milliseconds: who gets a licence only later has none yet.
+pub(crate) fn access_at(spec: &TenantSpec, index: u32, at_ms: i64) -> Access {
+    let access = access(spec, index);
+    if access == Access::Open && joins_ms(spec, index).is_some_and(|joins_ms| at_ms < joins_ms) {
+        return Access::Unlicensed;
+    }
+    access
+}
+
+/// When the user at `index` gets a licence, Unix milliseconds; none of those who have one from the start.
+fn joins_ms(spec: &TenantSpec, index: u32) -> Option<i64> {
+    let mut chance = Chance::at(spec.seed, Purpose::Joining, [u64::from(index), 0]);
+    let joins = chance.share(spec.joining_share) && index != 0;
+    let window_ms = u64::try_from(spec.end - spec.start).unwrap_or(0);
+    joins.then(|| spec.start + i64::try_from(chance.below(window_ms)).unwrap_or(0))
+}
+
 /// The object id of the user at `index`.
 pub(crate) fn user_id(seed: u64, index: u32) -> String {
     let scattered = (index ^ salt(seed)).wrapping_mul(SCATTER);
@@ -208,15 +225,15 @@ pub(crate) fn index_hint(seed: u64, id_or_name: &str) -> Option<u32> {
     Some(scattered.wrapping_mul(GATHER) ^ salt(seed))
 }
 
-/// The user at `index`.
-pub(crate) fn user(spec: &TenantSpec, index: u32) -> User {
+/// The user at `index`, as the directory shows the user at an instant, Unix milliseconds.
+pub(crate) fn user_at(spec: &TenantSpec, index: u32, at_ms: i64) -> User {
     let mut chance = Chance::at(spec.seed, Purpose::User, [u64::from(index), 0]);
     let given_name = chance.pick(&GIVEN_NAMES);
     let surname = chance.pick(&SURNAMES);
     let department = DEPARTMENTS[department_of(spec.seed, index)];
     let name = format!("{}.{}{index}", ascii(given_name), ascii(surname));
     let user_principal_name = format!("{name}@{}", domain(spec.seed));
-    let access = access(spec, index);
+    let access = access_at(spec, index, at_ms);
     User {
         index,
         id: user_id(spec.seed, index),
@@ -281,8 +298,12 @@ fn ascii(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Access, GATHER, SCATTER, access, index_hint, user};
+    use super::{Access, GATHER, SCATTER, User, access, access_at, index_hint, user_at};
     use crate::spec::TenantSpec;
+
+    fn user(spec: &TenantSpec, index: u32) -> User {
+        user_at(spec, index, i64::MAX)
+    }
 
     #[test]
     fn a_user_is_found_by_id_and_by_name() {
@@ -306,6 +327,22 @@ mod tests {
         assert!((6..=9).contains(&count(Access::Unlicensed)), "{}", count(Access::Unlicensed));
         assert!((2..=4).contains(&count(Access::Forbidden)), "{}", count(Access::Forbidden));
         assert!((1..=3).contains(&count(Access::Unknown)), "{}", count(Access::Unknown));
+    }
+
+    #[test]
+    fn some_get_their_licence_within_the_window_and_keep_it() {
+        let spec = TenantSpec::default().with_joining_share(0.3);
+        let open = |at_ms| (0..500).filter(|index| access_at(&spec, *index, at_ms) == Access::Open).count();
+        let (before, middle, after) =
+            (open(spec.start - 1), open(i64::midpoint(spec.start, spec.end)), open(spec.end));
+        assert!(before + 20 < middle && middle + 20 < after, "{before}, {middle}, {after}");
+        assert_eq!(after, (0..500).filter(|index| access(&spec, *index) == Access::Open).count());
+        assert_eq!(access_at(&spec, 0, spec.start - 1), Access::Open);
+        let joining = (0..500).map(|index| [user_at(&spec, index, spec.start - 1), user(&spec, index)]);
+        for [early, late] in joining.filter(|[early, late]| early.access != late.access) {
+            assert!(!early.is_licensed() && late.is_licensed(), "{early:?}");
+            assert_eq!((early.id, early.display_name), (late.id, late.display_name));
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! position is computed by looking at its block alone and no index is kept.
 
 use crate::apps::{APPS, App, EVERYDAY_APPS, Habit};
+use crate::change::{Changes, Version};
 use crate::instant::{TICKS_PER_MS, cut};
 use crate::random::{Chance, Purpose};
 
@@ -26,6 +27,7 @@ pub(crate) struct History {
     pub(crate) records: u64,
     pub(crate) start_ms: i64,
     pub(crate) end_ms: i64,
+    pub(crate) changes: Changes,
 }
 
 /// Who speaks.
@@ -67,6 +69,8 @@ pub(crate) struct Stamp {
     pub(crate) created: i64,
     /// Fraction digits of `createdDateTime` as written.
     pub(crate) digits: u8,
+    /// The version that is seen.
+    pub(crate) version: Version,
 }
 
 impl History {
@@ -102,19 +106,28 @@ impl History {
         Seat { position, turn, ordinal, session, app, speaker, words_of: repeated }
     }
 
-    /// When the record of a seat was made.
+    /// Whether the record of a seat shows at the instant as of which the history is seen.
+    pub(crate) fn shows(&self, seat: &Seat) -> bool {
+        self.changes.is_over() || self.changes.shows(self, seat.position, self.made_ms(seat))
+    }
+
+    /// When the record of a seat was made, and what version of it is seen.
     pub(crate) fn stamp(&self, seat: &Seat) -> Stamp {
         let made_ms = self.made_ms(seat);
         let mut chance = self.chance(Purpose::Stamp, seat.position);
         let ticks = made_ms * TICKS_PER_MS + i64::try_from(chance.below(10_000)).unwrap_or(0);
         let digits = if chance.percent(60) { 3 } else { chance.small(8) };
         let digits = if cut(ticks, digits) < self.start_ms * TICKS_PER_MS { 7 } else { digits };
-        let edited_ms = if chance.percent(6) { chance.between(1, 3_600_000) } else { 0 };
+        let touched_ms = if chance.percent(6) { chance.between(1, 3_600_000) } else { 0 };
+        let touched_ms = made_ms + i64::try_from(touched_ms).unwrap_or(0);
+        let touched_ms = if touched_ms <= self.changes.seen_at_ms { touched_ms } else { made_ms };
+        let version = self.changes.version(self, seat.position, made_ms);
         Stamp {
             id_ms: self.id_ms(seat, made_ms, chance.percent(3)),
-            etag_ms: made_ms + i64::try_from(edited_ms).unwrap_or(0),
+            etag_ms: version.edited_ms.unwrap_or(touched_ms),
             created: cut(ticks, digits),
             digits,
+            version,
         }
     }
 
@@ -131,6 +144,15 @@ impl History {
     /// The draws that belong to a position of this history.
     pub(crate) fn chance(&self, purpose: Purpose, place: u64) -> Chance {
         Chance::at(self.seed, purpose, [u64::from(self.user), place])
+    }
+
+    /// The draws of one version of the record at a seat. As it was made, a record says what it repeats; edited, it
+    /// says something of its own.
+    pub(crate) fn chance_of_version(&self, purpose: Purpose, seat: &Seat, version: u64) -> Chance {
+        if version == 0 {
+            return self.chance(purpose, seat.words_of);
+        }
+        Chance::at(self.seed, purpose, [u64::from(self.user) | version << 32, seat.position])
     }
 
     /// The instant of a record: rising strictly with the position, within `[start, end)`.
@@ -194,11 +216,13 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::{History, Seat, Speaker, Stamp};
+    use crate::change::Changes;
     use crate::instant::TICKS_PER_MS;
 
     fn history(records: u64, window_ms: i64) -> History {
         let start_ms = 1_756_684_800_000;
-        History { seed: 5, user: 3, records, start_ms, end_ms: start_ms + window_ms }
+        let end_ms = start_ms + window_ms;
+        History { seed: 5, user: 3, records, start_ms, end_ms, changes: Changes::NONE }
     }
 
     fn all(history: &History) -> Vec<(Seat, Stamp)> {

@@ -41,6 +41,21 @@ pub(crate) fn day_text(ticks: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// The instant as an HTTP `Date` says it, whole seconds and finer parts cut; of Unix milliseconds.
+pub(crate) fn http_date(unix_ms: i64) -> String {
+    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let seconds = unix_ms.div_euclid(1_000);
+    let (day_number, second_of_day) =
+        (seconds.div_euclid(SECONDS_PER_DAY), seconds.rem_euclid(SECONDS_PER_DAY));
+    let (year, month, day) = civil(day_number);
+    let name = |names: &[&'static str], place: i64| usize::try_from(place).map_or("", |place| names[place]);
+    let (weekday, month) = (name(&WEEKDAYS, day_number.rem_euclid(7)), name(&MONTHS, month - 1));
+    let (hour, minute, second) = (second_of_day / 3_600, second_of_day / 60 % 60, second_of_day % 60);
+    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+}
+
 /// The instant as Graph writes it, with exactly `digits` (at most 7) fraction digits; finer parts are cut.
 pub(crate) fn text(ticks: i64, digits: u8) -> String {
     let second_of_day = ticks.div_euclid(TICKS_PER_SECOND).rem_euclid(SECONDS_PER_DAY);
@@ -98,7 +113,7 @@ fn all_digits(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, day_text, parse, text};
+    use super::{cut, day_text, http_date, parse, text};
 
     #[test]
     fn reads_and_writes_instants() {
@@ -111,6 +126,17 @@ mod tests {
         ] {
             assert_eq!(parse(written), Some(ticks), "{written}");
             assert_eq!(text(ticks, digits), written);
+        }
+    }
+
+    #[test]
+    fn writes_dates_of_http() {
+        for (unix_ms, written) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (784_111_777_999, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (1_709_251_199_000, "Thu, 29 Feb 2024 23:59:59 GMT"),
+        ] {
+            assert_eq!(http_date(unix_ms), written);
         }
     }
 

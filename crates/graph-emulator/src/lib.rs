@@ -10,6 +10,7 @@
 mod answers;
 mod apps;
 mod card;
+mod change;
 mod clock;
 mod compose;
 mod directory;
@@ -33,7 +34,8 @@ pub use interaction::{
     Attachment, Body, Context, Identity, IdentityKind, IdentitySet, Interaction, Link, Mention,
 };
 pub use server::{
-    Emulator, EmulatorError, RequestKind, RequestNumber, RequestReport, Rule, ScriptedAnswer, ServerOptions,
+    Emulator, EmulatorError, PagePlace, RequestKind, RequestNumber, RequestReport, Rule, ScriptedAnswer,
+    ServerOptions,
 };
 pub use skus::{COPILOT_CHAT_PLAN, SKUS, ServicePlan, Sku};
 pub use spec::{INTERACTIONS_MAX, SpecError, TenantSpec, USERS_MAX, WINDOW_MS_PER_INTERACTION};

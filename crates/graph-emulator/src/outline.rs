@@ -67,16 +67,10 @@ pub(crate) struct Counts {
 }
 
 impl Outline {
-    /// The outline of the record at a position of a history.
-    pub(crate) fn of(history: &History, position: u64) -> Self {
-        let seat = history.seat(position);
-        Self::of_seat(history, seat)
-    }
-
     /// The outline of the record at a seat of a history.
-    pub(crate) fn of_seat(history: &History, seat: Seat) -> Self {
+    pub(crate) fn of(history: &History, seat: Seat) -> Self {
         let stamp = history.stamp(&seat);
-        let mut chance = history.chance(Purpose::Outline, seat.words_of);
+        let mut chance = history.chance_of_version(Purpose::Outline, &seat, stamp.version.parts_of);
         let bare = Self {
             seat,
             stamp,
@@ -188,11 +182,13 @@ fn answer_dress(habit: Habit, chance: &mut Chance) -> Dress {
 #[cfg(test)]
 mod tests {
     use super::{Counts, Dress, Outline};
+    use crate::change::Changes;
     use crate::history::History;
 
     #[test]
     fn counts_follow_the_definitions() {
-        let history = History { seed: 1, user: 0, records: 10, start_ms: 0, end_ms: 1_000_000 };
+        let changes = Changes::NONE;
+        let history = History { seed: 1, user: 0, records: 10, start_ms: 0, end_ms: 1_000_000, changes };
         let bare = Outline {
             dress: Dress::EntityCard { meetings: 2, files: 1, citations: 4 },
             files: 2,
@@ -201,7 +197,7 @@ mod tests {
             contexts: 1,
             contexts_without_reference: 1,
             mentions: 3,
-            ..Outline::of(&history, 0)
+            ..Outline::of(&history, history.seat(0))
         };
         let links = (2 * 2 + 1) + (3 + 4) + 3 + 1;
         assert_eq!(bare.counts(), Counts { attachments: 5, links, contexts: 2, mentions: 3 });

@@ -28,6 +28,9 @@ pub(crate) enum Purpose {
     Page = 13,
     Turn = 14,
     Stamp = 15,
+    Late = 16,
+    Edit = 17,
+    Joining = 18,
 }
 
 /// A `SplitMix64` sequence.
@@ -76,6 +79,11 @@ impl Chance {
     /// True in `percent` of 100 draws.
     pub(crate) fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
+    }
+
+    /// True in a share (0 to 1) of the draws.
+    pub(crate) fn share(&mut self, share: f64) -> bool {
+        f64::from((self.bits() >> 32) as u32) / (f64::from(u32::MAX) + 1.0) < share
     }
 
     /// One of `choices`, which are never none.
@@ -168,6 +176,7 @@ mod tests {
             assert!((5..5 + bound).contains(&chance.between(5, 5 + bound)));
         }
         assert_eq!(chance.below(0), 0);
+        assert!((0..100).all(|_| chance.share(1.0) && !chance.share(0.0)));
         assert_eq!(chance.token(43).len(), 43);
         assert_eq!(chance.hex(33).len(), 33);
     }

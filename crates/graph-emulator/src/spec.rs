@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::change::CHANGE_MS_MIN;
+
 /// The most users a tenant can have: the index of their histories is held in memory, eight bytes a user.
 pub const USERS_MAX: u32 = 1_000_000;
 /// The most interactions a tenant can have.
@@ -30,6 +32,16 @@ pub struct TenantSpec {
     pub forbidden_share: f64,
     /// Share of all users (0 to 1) that are licensed by the directory, yet answer 404.
     pub unknown_share: f64,
+    /// Share of records (0 to 1) that show some time after they were made, at least an hour.
+    pub late_share: f64,
+    /// Share of records (0 to 1) that are edited once or twice, at least an hour after they were made: with a new
+    /// etag and new words, and half of the time with other attachments, links, contexts and mentions.
+    pub edited_share: f64,
+    /// Share of the users who answer (0 to 1), user 0 apart, who get their licence at some instant of the window.
+    /// Before it they answer 403 for a missing licence; from it on with their whole history.
+    pub joining_share: f64,
+    /// How long after it was made a record can show and be edited, milliseconds; an hour or more.
+    pub changes_within_ms: i64,
 }
 
 /// A specification that describes no tenant.
@@ -67,6 +79,12 @@ pub enum SpecError {
         /// The sum of the three shares.
         sum: f64,
     },
+    /// Changes before the first hour is over, or without end.
+    #[error("describe a tenant: changes_within_ms = {changes_within_ms} must be at least {CHANGE_MS_MIN}")]
+    Changes {
+        /// The milliseconds asked for.
+        changes_within_ms: i64,
+    },
     /// Interactions without any user who could answer with them.
     #[error("describe a tenant: {interactions} interactions need a user who answers, and there is none")]
     NobodyAnswers {
@@ -87,6 +105,10 @@ impl Default for TenantSpec {
             unlicensed_share: 0.15,
             forbidden_share: 0.06,
             unknown_share: 0.04,
+            late_share: 0.0,
+            edited_share: 0.0,
+            joining_share: 0.0,
+            changes_within_ms: 36 * CHANGE_MS_MIN,
         }
     }
 }
@@ -134,6 +156,30 @@ impl TenantSpec {
         Self { unknown_share, ..self }
     }
 
+    /// With such a share of records (0 to 1) that show late.
+    #[must_use]
+    pub fn with_late_share(self, late_share: f64) -> Self {
+        Self { late_share, ..self }
+    }
+
+    /// With such a share of records (0 to 1) that are edited.
+    #[must_use]
+    pub fn with_edited_share(self, edited_share: f64) -> Self {
+        Self { edited_share, ..self }
+    }
+
+    /// With such a share of the users who answer (0 to 1) that get their licence within the window.
+    #[must_use]
+    pub fn with_joining_share(self, joining_share: f64) -> Self {
+        Self { joining_share, ..self }
+    }
+
+    /// With records that show and are edited within so many milliseconds after they were made.
+    #[must_use]
+    pub fn with_changes_within_ms(self, changes_within_ms: i64) -> Self {
+        Self { changes_within_ms, ..self }
+    }
+
     /// Whether the numbers can describe a tenant.
     pub(crate) fn check(&self) -> Result<(), SpecError> {
         if self.users > USERS_MAX {
@@ -153,6 +199,14 @@ impl TenantSpec {
         let sum = shares.iter().sum();
         if !shares.iter().all(|share| (0.0..=1.0).contains(share)) || sum > 1.0 {
             return Err(SpecError::Shares { sum });
+        }
+        for share in [self.late_share, self.edited_share, self.joining_share] {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(SpecError::Shares { sum: share });
+            }
+        }
+        if !(CHANGE_MS_MIN..MS_MAX).contains(&self.changes_within_ms) {
+            return Err(SpecError::Changes { changes_within_ms: self.changes_within_ms });
         }
         Ok(())
     }
@@ -177,6 +231,10 @@ mod tests {
             ("window too short", good.clone().with_window(0, 39_999)),
             ("share above one", good.clone().with_unlicensed_share(1.5)),
             ("share not a number", good.clone().with_forbidden_share(f64::NAN)),
+            ("late records above one", good.clone().with_late_share(1.5)),
+            ("edits below none", good.clone().with_edited_share(-0.5)),
+            ("joining not a number", good.clone().with_joining_share(f64::NAN)),
+            ("changes too soon", good.clone().with_changes_within_ms(1_000)),
             ("shares above one", good.clone().with_forbidden_share(0.6).with_unknown_share(0.6)),
         ] {
             assert!(bad.check().is_err(), "{name}");

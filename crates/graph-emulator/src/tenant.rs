@@ -2,13 +2,18 @@
 //!
 //! Held in memory are the specification, the names of the groups and, for each user, where the user's records
 //! end in the count over all users. Users, records and totals are computed on demand and never kept.
+//!
+//! A tenant is seen as of an instant, at first as of the end of time: who is licensed, which records show and what they
+//! say are those of that instant, and so are the totals.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use crate::change::Changes;
 use crate::compose::{self, Owner};
 use crate::directory::{self, Access, User};
 use crate::groups::{self, Group};
-use crate::history::History;
+use crate::history::{History, Seat};
 use crate::interaction::Interaction;
 use crate::outline::Outline;
 use crate::random::{Chance, Purpose};
@@ -22,9 +27,11 @@ pub struct Tenant {
     id: String,
     client_id: String,
     client_secret: String,
-    groups: Vec<Group>,
+    groups: Arc<[Group]>,
     /// For each user, the records of this user and all users before.
-    record_ends: Vec<u64>,
+    record_ends: Arc<[u64]>,
+    /// The instant as of which it is seen, Unix milliseconds.
+    seen_at_ms: i64,
 }
 
 impl Tenant {
@@ -40,10 +47,23 @@ impl Tenant {
             id: chance.guid(),
             client_id: chance.guid(),
             client_secret: format!("emu8Q~{}", chance.token(34)),
-            groups: groups::groups(spec.seed),
-            record_ends,
+            groups: groups::groups(spec.seed).into(),
+            record_ends: record_ends.into(),
+            seen_at_ms: i64::MAX,
             spec,
         })
+    }
+
+    /// The same tenant as of an instant, Unix milliseconds; [`i64::MAX`] is the end of time. Costs nothing.
+    #[must_use]
+    pub fn seen_at(&self, unix_ms: i64) -> Self {
+        Self { seen_at_ms: unix_ms, ..self.clone() }
+    }
+
+    /// The instant as of which it is seen, Unix milliseconds; none is the end of time.
+    #[must_use]
+    pub fn seen_at_ms(&self) -> Option<i64> {
+        (self.seen_at_ms != i64::MAX).then_some(self.seen_at_ms)
     }
 
     /// What the tenant was made from.
@@ -79,12 +99,12 @@ impl Tenant {
     /// The user at a place of the directory, or none beyond its end.
     #[must_use]
     pub fn user(&self, index: u32) -> Option<User> {
-        (index < self.spec.users).then(|| directory::user(&self.spec, index))
+        (index < self.spec.users).then(|| directory::user_at(&self.spec, index, self.seen_at_ms))
     }
 
     /// All users, licensed or not, by index.
     pub fn users(&self) -> impl Iterator<Item = User> + '_ {
-        (0..self.spec.users).map(|index| directory::user(&self.spec, index))
+        (0..self.spec.users).map(|index| directory::user_at(&self.spec, index, self.seen_at_ms))
     }
 
     /// The user with this object id or sign-in name, in any case.
@@ -123,21 +143,26 @@ impl Tenant {
         let belongs = move |index| among.iter().any(|group| groups::has_direct_member(seed, *group, index));
         (0..self.spec.users)
             .filter(move |index| belongs(*index))
-            .map(|index| directory::user(&self.spec, index))
+            .map(|index| directory::user_at(&self.spec, index, self.seen_at_ms))
     }
 
     /// How many records the interactions call gives for a user over all pages without a filter.
     #[must_use]
     pub fn records(&self, user: &User) -> u64 {
-        self.history(user.index).records
+        let history = self.history(user.index);
+        if self.seen_at_ms().is_none() { history.records } else { shown(history).count() as u64 }
     }
 
     /// The record at place `k` of a user's list, 0 the newest, or none beyond its end.
     #[must_use]
     pub fn interaction(&self, user: &User, k: u64) -> Option<Interaction> {
         let history = self.history(user.index);
-        let position = history.records.checked_sub(k)?.checked_sub(1)?;
-        Some(self.compose(&history, &Outline::of(&history, position), user))
+        let seat = if self.seen_at_ms().is_none() {
+            history.seat(history.records.checked_sub(k)?.checked_sub(1)?)
+        } else {
+            shown(history).nth(usize::try_from(k).ok()?)?
+        };
+        Some(self.compose(&history, &Outline::of(&history, seat), user))
     }
 
     /// The rows of a complete export of the tenant. Takes about a microsecond for each interaction.
@@ -152,8 +177,12 @@ impl Tenant {
     pub fn totals_in(&self, from_ms: i64, to_ms: i64) -> TableTotals {
         let mut totals = TableTotals::default();
         for index in 0..self.spec.users {
-            totals += totals::of_history(&self.history(index), from_ms, to_ms);
-            totals += directory_totals(directory::access(&self.spec, index));
+            let access = directory::access_at(&self.spec, index, self.seen_at_ms);
+            totals += directory_totals(access);
+            // What is not yet to be read is not in an export.
+            if access == Access::Open {
+                totals += totals::of_history(&self.history(index), from_ms, to_ms);
+            }
         }
         totals
     }
@@ -161,15 +190,20 @@ impl Tenant {
     /// The rows of a complete export of one user.
     #[must_use]
     pub fn user_totals(&self, user: &User) -> TableTotals {
-        let mut totals = totals::of_history(&self.history(user.index), i64::MIN, i64::MAX);
-        totals += directory_totals(user.access);
+        let mut totals = directory_totals(user.access);
+        if user.access == Access::Open {
+            totals += totals::of_history(&self.history(user.index), i64::MIN, i64::MAX);
+        }
         totals
     }
 
     /// What a complete export must say about each record of a user, newest first.
     pub fn expected_records(&self, user: &User) -> impl Iterator<Item = ExpectedRecord> + '_ {
-        let history = self.history(user.index);
-        (0..history.records).rev().map(move |position| totals::expected(&history, position))
+        let mut history = self.history(user.index);
+        if user.access != Access::Open {
+            history.records = 0;
+        }
+        shown(history).map(move |seat| totals::expected(&history, seat))
     }
 
     /// The history of the user at an index, empty beyond the directory.
@@ -184,6 +218,12 @@ impl Tenant {
             records: end(Some(index)).saturating_sub(end(index.checked_sub(1))),
             start_ms: self.spec.start,
             end_ms: self.spec.end,
+            changes: Changes {
+                late_share: self.spec.late_share,
+                edited_share: self.spec.edited_share,
+                within_ms: self.spec.changes_within_ms,
+                seen_at_ms: self.seen_at_ms,
+            },
         }
     }
 
@@ -191,6 +231,12 @@ impl Tenant {
     pub(crate) fn compose(&self, history: &History, outline: &Outline, user: &User) -> Interaction {
         compose::interaction(history, outline, Owner { user_id: &user.id, tenant_id: &self.id })
     }
+}
+
+/// The seats of the records that show, newest first.
+fn shown(history: History) -> impl Iterator<Item = Seat> {
+    let seats = (0..history.records).rev().map(move |position| history.seat(position));
+    seats.filter(move |seat| history.shows(seat))
 }
 
 fn directory_totals(access: Access) -> TableTotals {
@@ -299,6 +345,63 @@ mod tests {
         assert_eq!(early.links + late.links, whole.links);
         let in_early = records.iter().filter(|it| it.created_at_us < middle * 1_000).count();
         assert_eq!(early.interactions, in_early as u64);
+    }
+
+    #[test]
+    fn a_tenant_grows_into_what_it_is_in_the_end() {
+        let spec = TenantSpec::default().with_late_share(0.1).with_edited_share(0.2).with_joining_share(0.3);
+        let whole = tenant(spec);
+        let spec = whole.spec().clone();
+        let mut before = 0;
+        for quarter in 0..=4 {
+            let at_ms = spec.start + (spec.end - spec.start) / 4 * quarter;
+            let seen = whole.seen_at(at_ms);
+            let totals = seen.totals();
+            assert!(totals.interactions > before || quarter == 0, "{quarter}: {totals:?}");
+            before = totals.interactions;
+            let mut records = Vec::new();
+            for user in seen.users() {
+                let own: Vec<_> = seen.expected_records(&user).collect();
+                if user.access == Access::Open {
+                    assert_eq!(own.len() as u64, seen.records(&user));
+                    let ids = (0..seen.records(&user)).map(|k| seen.interaction(&user, k).unwrap().etag);
+                    assert!(ids.eq(own.iter().map(|it| it.etag.clone())));
+                }
+                records.extend(own);
+            }
+            assert_eq!(records.len() as u64, totals.interactions);
+            assert_eq!(records.iter().map(|it| u64::from(it.links)).sum::<u64>(), totals.links);
+            let latest = |it: &crate::totals::ExpectedRecord| it.etag.parse::<i64>().unwrap() <= at_ms;
+            assert!(records.iter().all(|it| latest(it) && it.created_at_us <= at_ms * 1_000));
+        }
+        let settled = spec.end + spec.changes_within_ms;
+        assert_eq!(whole.seen_at(settled).totals(), whole.totals());
+        assert_eq!(whole.totals().interactions, 5_000);
+        assert!(whole.seen_at(spec.end).totals().interactions < 5_000, "some are late");
+    }
+
+    #[test]
+    fn an_edit_changes_the_words_and_sometimes_the_links() {
+        let whole = tenant(TenantSpec::default().with_users(1).with_edited_share(0.3));
+        let (user, spec) = (whole.user(0).unwrap(), whole.spec().clone());
+        let middle = whole.seen_at(i64::midpoint(spec.start, spec.end));
+        let (mut edited, mut other_links, mut with_links) = (0, 0, 0);
+        let skipped = whole.records(&user) - middle.records(&user);
+        for k in 0..200 {
+            let before = middle.interaction(&user, k).unwrap();
+            let after = whole.interaction(&user, skipped + k).unwrap();
+            assert_eq!((&before.id, &before.session_id), (&after.id, &after.session_id));
+            assert_eq!(before.created_date_time, after.created_date_time);
+            if before.etag == after.etag {
+                assert_eq!(before.json(), after.json());
+                continue;
+            }
+            let is_touched = before.body == after.body && before.attachments == after.attachments;
+            edited += u32::from(!is_touched);
+            other_links += u32::from(before.links.len() != after.links.len());
+            with_links += u32::from(!before.links.is_empty());
+        }
+        assert!(edited > 5 && other_links > 0 && with_links > 0, "{edited} {other_links} {with_links}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::ops::AddAssign;
 
 use crate::compose::{session_id, words_of_session};
-use crate::history::History;
+use crate::history::{History, Seat};
 use crate::instant::{self, TICKS_PER_MS};
 use crate::outline::Outline;
 
@@ -70,7 +70,8 @@ pub(crate) fn of_history(history: &History, from_ms: i64, to_ms: i64) -> TableTo
     let mut totals = TableTotals::default();
     let (first, last) = history.positions_around(from_ms, to_ms);
     let (from, to) = (from_ms.saturating_mul(TICKS_PER_MS), to_ms.saturating_mul(TICKS_PER_MS));
-    for outline in (first..last).map(|position| Outline::of(history, position)) {
+    let shown = (first..last).map(|position| history.seat(position)).filter(|seat| history.shows(seat));
+    for outline in shown.map(|seat| Outline::of(history, seat)) {
         if !(from..to).contains(&outline.stamp.created) {
             continue;
         }
@@ -85,9 +86,9 @@ pub(crate) fn of_history(history: &History, from_ms: i64, to_ms: i64) -> TableTo
     totals
 }
 
-/// What an export must say about the record at a position.
-pub(crate) fn expected(history: &History, position: u64) -> ExpectedRecord {
-    let outline = Outline::of(history, position);
+/// What an export must say about the record at a seat.
+pub(crate) fn expected(history: &History, seat: Seat) -> ExpectedRecord {
+    let outline = Outline::of(history, seat);
     let counts = outline.counts();
     let stamp = &outline.stamp;
     ExpectedRecord {

@@ -16,8 +16,8 @@ use promptlake_flow::ComputePool;
 use promptlake_model::{Owner, RecordId, Table};
 
 use crate::error::LoadError;
-use crate::lake::known_path;
 use crate::gate::WantedKeys;
+use crate::lake::known_path;
 use crate::record::FileEntry;
 use crate::store::Store;
 

@@ -37,8 +37,8 @@ mod rows;
 mod segment;
 mod shard;
 mod sorted;
-mod status;
 mod stage;
+mod status;
 mod store;
 mod verify;
 

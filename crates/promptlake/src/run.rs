@@ -45,6 +45,9 @@ struct Context {
     pool: ComputePool,
     tally: Arc<Tally>,
     shares: Shares,
+    /// What pages and their rows may hold, from the request that fetches them until they are gathered: the bound of
+    /// both channels together.
+    pages_budget: ByteBudget,
     chance_seed: u64,
     shard: Option<Shard>,
     take_over: Option<RunId>,
@@ -60,6 +63,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Outcome, Failure> {
         Source::Files(source) => Box::pin(run_files(&context, source)).await,
     };
     progress.finish().await;
+    context.log_peaks();
     let Some(Ran { ended, unresolved }) = ran? else { return Ok(Outcome::Interrupted) };
     let summary = Summary {
         counts: context.tally.counts(),
@@ -121,6 +125,7 @@ impl Context {
         }
         let pool = ComputePool::new(0).map_err(|error| Failure::internal(&error, "start"))?;
         Ok(Self {
+            pages_budget: ByteBudget::new(shares.pages_bytes),
             shares,
             run: Run {
                 id: RunId::new(started_at, chance.random()),
@@ -144,8 +149,14 @@ impl Context {
             chance_seed: self.chance_seed,
             observer: Arc::clone(&self.tally) as _,
             pool: self.pool.clone(),
-            pages_budget: ByteBudget::new(self.shares.pages_bytes),
+            pages_budget: self.pages_budget.clone(),
         }
+    }
+
+    /// How full the channels were: by how much a slower store would slow the requests down.
+    fn log_peaks(&self) {
+        let (peak_bytes, bound_bytes) = (self.pages_budget.peak_bytes(), self.pages_budget.total_bytes());
+        tracing::debug!(name = "pages", peak_bytes, bound_bytes, "channel peak");
     }
 
     fn transformer(&self, now: Timestamp) -> Transformer {
@@ -158,10 +169,8 @@ impl Context {
     }
 
     async fn open_lake(&self) -> Result<Loader, Failure> {
-        let settings = LakeSettings {
-            take_over: self.take_over.clone(),
-            ..lake_settings(&self.pipeline, self.shares)
-        };
+        let settings =
+            LakeSettings { take_over: self.take_over.clone(), ..lake_settings(&self.pipeline, self.shares) };
         let means = Means {
             store: open_store(&self.pipeline.destination)?,
             pool: self.pool.clone(),

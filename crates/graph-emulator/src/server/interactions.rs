@@ -20,11 +20,13 @@ use crate::text::append;
 const TOP_DEFAULT: u32 = 10;
 const TOP_MAX: u32 = 100;
 
-/// What a page token says: how far the list has been given, and how many empty pages came since a full one.
+/// What a page token says: how far the list has been given, how many empty pages came since a full one, and which page
+/// of the list it is, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Cursor {
+pub(super) struct Cursor {
     skip: u64,
     empty_pages: u64,
+    pub(super) page: u64,
 }
 
 /// A request for a page, read.
@@ -54,8 +56,7 @@ impl PageRequest {
         let user = user_who_answers(tenant, user)?;
         let top = query.top(TOP_DEFAULT, TOP_MAX).ok_or_else(|| invalid_top(TOP_MAX))? as usize;
         let filter = query.get("$filter").map(Filter::read).transpose().map_err(GraphError::bad_request)?;
-        let cursor = query.get("$skiptoken").map_or(Some(Cursor::default()), Cursor::read);
-        let cursor = cursor.ok_or_else(|| GraphError::bad_request("Skip token is invalid."))?;
+        let cursor = Cursor::of(query).ok_or_else(|| GraphError::bad_request("Skip token is invalid."))?;
         Ok(Self { user, top, filter: filter.unwrap_or_default(), cursor, is_ragged })
     }
 
@@ -92,12 +93,14 @@ impl PageRequest {
             let Some(outline) = self.passing(history, history.records - 1 - place) else { continue };
             if records.len() == room {
                 let empty_pages = if records.is_empty() { self.cursor.empty_pages + 1 } else { 0 };
-                return Page { records, next: Some(Cursor { skip: place, empty_pages }) };
+                let page = self.cursor.page + 1;
+                return Page { records, next: Some(Cursor { skip: place, empty_pages, page }) };
             }
             records.push(outline);
         }
         let ends_later = self.is_ragged && self.cursor.empty_pages == 0 && ragged.percent(15);
-        Page { records, next: ends_later.then_some(Cursor { skip: end, empty_pages: 1 }) }
+        let page = self.cursor.page + 1;
+        Page { records, next: ends_later.then_some(Cursor { skip: end, empty_pages: 1, page }) }
     }
 
     /// How many records the page takes: none after no empty page, in one of sixteen ragged pages.
@@ -119,15 +122,24 @@ impl PageRequest {
         if !classes.is_empty() && !classes.iter().any(|class| class.eq_ignore_ascii_case(seat.app.class)) {
             return None;
         }
-        let outline = Outline::of_seat(history, seat);
+        if !history.shows(&seat) {
+            return None;
+        }
+        let outline = Outline::of(history, seat);
         self.filter.passes(seat.app.class, outline.stamp.created).then_some(outline)
     }
 }
 
 impl Cursor {
+    /// Where the query's page token points, the start of the list without one, or none where it is no token.
+    pub(super) fn of(query: &Parameters) -> Option<Self> {
+        query.get("$skiptoken").map_or(Some(Self::default()), Self::read)
+    }
+
     fn text(self) -> String {
         let folder = "MailboxFolder=MailFolders/TeamsMessagesData";
-        base64::encode(format!("SkipValue={}#{folder}#{}", self.skip, self.empty_pages).as_bytes())
+        let Self { skip, empty_pages, page } = self;
+        base64::encode(format!("SkipValue={skip}#{folder}#{empty_pages}#{page}").as_bytes())
     }
 
     fn read(text: &str) -> Option<Self> {
@@ -135,7 +147,8 @@ impl Cursor {
         let mut parts = text.strip_prefix("SkipValue=")?.split('#');
         let skip = parts.next()?.parse().ok()?;
         let empty_pages = parts.nth(1)?.parse().ok()?;
-        Some(Self { skip, empty_pages })
+        let page = parts.next()?.parse().ok()?;
+        Some(Self { skip, empty_pages, page })
     }
 }
 
@@ -162,7 +175,7 @@ mod tests {
 
     #[test]
     fn cursors_are_read_back_and_nothing_else_is() {
-        let cursor = Cursor { skip: 120, empty_pages: 1 };
+        let cursor = Cursor { skip: 120, empty_pages: 1, page: 7 };
         assert_eq!(Cursor::read(&cursor.text()), Some(cursor));
         for bad in ["", "x", "AAAA", "U2tpcFZhbHVlPTEw"] {
             assert_eq!(Cursor::read(bad), None, "{bad}");
@@ -178,7 +191,7 @@ mod tests {
             positions.extend(page.records.iter().map(|outline| outline.seat.position));
             match page.next {
                 Some(next) => {
-                    assert_ne!(next, request.cursor);
+                    assert_eq!(next.page, sizes.len() as u64);
                     request.cursor = next;
                 }
                 None => break,

@@ -31,7 +31,7 @@ use crate::spec::{SpecError, TenantSpec};
 use crate::tenant::Tenant;
 use query::Parameters;
 pub use report::{RequestKind, RequestReport};
-pub use script::{RequestNumber, Rule, ScriptedAnswer};
+pub use script::{PagePlace, RequestNumber, Rule, ScriptedAnswer};
 use state::{ServerState, handle};
 
 /// How long a stopping server waits for answers under way before it drops their connections.
@@ -144,10 +144,23 @@ impl Emulator {
         self.state.tenant().client_secret()
     }
 
-    /// The tenant that is served.
+    /// The tenant that is served, as of the end of time, whatever is shown.
     #[must_use]
     pub fn tenant(&self) -> &Tenant {
         self.state.tenant()
+    }
+
+    /// Shows the tenant as of an instant, Unix milliseconds, from the next request on: `Date` says it as well, and it
+    /// stands still. [`i64::MAX`] is what is shown at first: the tenant as of the end of time, dated by the clock.
+    ///
+    /// Meant for between two runs of a client: a list that is being paged through changes under its tokens.
+    pub fn show_as_of(&self, unix_ms: i64) {
+        self.state.show_as_of(unix_ms);
+    }
+
+    /// Puts other faults in place of those of [`ServerOptions::script`]. A user's requests are counted on.
+    pub fn replace_script(&self, rules: Vec<Rule>) {
+        self.state.replace_script(rules);
     }
 
     /// What was asked and answered until now.

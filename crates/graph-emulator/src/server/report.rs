@@ -34,6 +34,8 @@ pub struct RequestReport {
     pub throttled: u64,
     /// Pages of interactions that were answered, also empty and cut off ones.
     pub pages: u64,
+    /// Requests of the interactions call, whatever the answer, by the second in which it was ready (Unix time).
+    pub interactions_by_second: BTreeMap<i64, u64>,
     /// When the first answer was ready, Unix milliseconds.
     pub first_unix_ms: Option<i64>,
     /// When the last answer was ready, Unix milliseconds.
@@ -60,6 +62,7 @@ impl RequestReport {
         *self.counts.entry((kind, answer.status.as_u16())).or_default() += 1;
         if kind == RequestKind::Interactions {
             self.interactions_requests += 1;
+            *self.interactions_by_second.entry(unix_ms.div_euclid(1_000)).or_default() += 1;
             self.pages += u64::from(answer.is_page);
             self.throttled += u64::from(answer.status.as_u16() == 429);
         }

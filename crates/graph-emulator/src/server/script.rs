@@ -13,9 +13,11 @@ pub struct Rule {
     /// Only requests for this user (object id or sign-in name as in the request's path, in any case); none
     /// means any user.
     pub user_id: Option<String>,
-    /// Which of a user's requests.
+    /// Which of a user's requests, by their number.
     pub request: RequestNumber,
-    /// How often the rule is used before it is spent.
+    /// Which pages of a user's lists, by their place.
+    pub page: PagePlace,
+    /// How often the rule is used before it is spent; [`u32::MAX`] is for ever.
     pub times: u32,
     /// What happens.
     pub answer: ScriptedAnswer,
@@ -29,6 +31,18 @@ pub enum RequestNumber {
     Any,
     /// One of them, counted from 0 for each user.
     Exactly(u64),
+}
+
+/// Which pages of a list a rule is for. The first page of a list has the place 0 and is asked for without a token; a list
+/// that is begun again begins at 0 again, and what makes the page fail once lets it pass the second time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PagePlace {
+    /// Each of them.
+    Any,
+    /// The page at this place.
+    Exactly(u64),
+    /// The page at this place and all after it.
+    From(u64),
 }
 
 /// What a rule makes of a request.
@@ -63,7 +77,7 @@ impl Rule {
     /// Does this to every request of every user, so many times.
     #[must_use]
     pub fn always(answer: ScriptedAnswer, times: u32) -> Self {
-        Self { user_id: None, request: RequestNumber::Any, times, answer }
+        Self { user_id: None, request: RequestNumber::Any, page: PagePlace::Any, times, answer }
     }
 
     /// Only for requests of this user.
@@ -78,13 +92,30 @@ impl Rule {
         Self { request: RequestNumber::Exactly(number), ..self }
     }
 
-    fn matches(&self, user: &str, number: u64) -> bool {
+    /// Only for the page at this place of a list, counted from 0: a token that dies is `Rule::status(410, 1).at_page(9)`.
+    #[must_use]
+    pub fn at_page(self, place: u64) -> Self {
+        Self { page: PagePlace::Exactly(place), ..self }
+    }
+
+    /// Only for the page at this place of a list, counted from 0, and those after it.
+    #[must_use]
+    pub fn from_page(self, place: u64) -> Self {
+        Self { page: PagePlace::From(place), ..self }
+    }
+
+    fn matches(&self, user: &str, number: u64, place: u64) -> bool {
         let by_user = self.user_id.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(user));
         let by_number = match self.request {
             RequestNumber::Any => true,
             RequestNumber::Exactly(wanted) => wanted == number,
         };
-        by_user && by_number && self.times > 0
+        let by_page = match self.page {
+            PagePlace::Any => true,
+            PagePlace::Exactly(wanted) => wanted == place,
+            PagePlace::From(first) => first <= place,
+        };
+        by_user && by_number && by_page && self.times > 0
     }
 }
 
@@ -100,13 +131,19 @@ impl Script {
         Self { rules, requests: BTreeMap::new() }
     }
 
-    /// Counts a request for a user (as in its path) and gives what the script makes of it.
-    pub(super) fn take(&mut self, user: &str) -> Option<ScriptedAnswer> {
+    /// Puts other rules in place of these. Requests are counted on.
+    pub(super) fn replace(&mut self, rules: Vec<Rule>) {
+        self.rules = rules;
+    }
+
+    /// Counts a request for a user (as in its path) and a page of a list, and gives what the script makes of it.
+    pub(super) fn take(&mut self, user: &str, page: u64) -> Option<ScriptedAnswer> {
         let count = self.requests.entry(user.to_ascii_lowercase()).or_default();
         let number = *count;
         *count += 1;
-        let rule = self.rules.iter_mut().find(|rule| rule.matches(user, number))?;
-        rule.times -= 1;
+        let rule = self.rules.iter_mut().find(|rule| rule.matches(user, number, page))?;
+        // So many times is for ever.
+        rule.times -= u32::from(rule.times != u32::MAX);
         Some(rule.answer.clone())
     }
 }
@@ -121,8 +158,22 @@ mod tests {
             Rule::always(ScriptedAnswer::CutOff, 9).for_user("A").at_request(1),
             Rule::always(ScriptedAnswer::NotJson, 2),
         ]);
-        let taken: Vec<_> = ["a", "a", "b", "a", "b"].into_iter().map(|user| script.take(user)).collect();
+        let taken: Vec<_> = ["a", "a", "b", "a", "b"].into_iter().map(|user| script.take(user, 0)).collect();
         let (cut, html) = (Some(ScriptedAnswer::CutOff), Some(ScriptedAnswer::NotJson));
         assert_eq!(taken, [html.clone(), cut, html, None, None]);
+    }
+
+    #[test]
+    fn rules_are_for_pages_also_when_a_list_is_begun_again() {
+        let mut script = Script::new(vec![
+            Rule::always(ScriptedAnswer::CutOff, 1).at_page(2),
+            Rule::always(ScriptedAnswer::NotJson, u32::MAX).from_page(3),
+        ]);
+        let (cut, html) = (Some(ScriptedAnswer::CutOff), Some(ScriptedAnswer::NotJson));
+        let list = |script: &mut Script| [0, 1, 2, 3, 4].map(|page| script.take("a", page));
+        assert_eq!(list(&mut script), [None, None, cut, html.clone(), html.clone()]);
+        assert_eq!(list(&mut script), [None, None, None, html.clone(), html]);
+        script.replace(Vec::new());
+        assert_eq!(list(&mut script), [const { None }; 5]);
     }
 }

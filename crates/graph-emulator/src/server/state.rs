@@ -13,15 +13,16 @@ use tokio::sync::watch;
 
 use super::answer::{Answer, GraphError, RequestIds};
 use super::directory::DirectoryCall;
-use super::interactions::PageRequest;
+use super::interactions::{Cursor, PageRequest};
 use super::limit::Bucket;
 use super::query::Parameters;
 use super::report::{RequestKind, RequestReport};
 use super::routes::{Route, route};
-use super::script::{Script, ScriptedAnswer};
+use super::script::{Rule, Script, ScriptedAnswer};
 use super::token::{TokenRequest, Tokens};
 use super::{Link, ServerOptions};
 use crate::clock;
+use crate::instant;
 use crate::random::{Chance, Purpose};
 use crate::tenant::Tenant;
 
@@ -31,7 +32,10 @@ const FORM_BYTES_MAX: usize = 64 * 1024;
 /// Everything that requests share.
 #[derive(Debug)]
 pub(super) struct ServerState {
+    /// The tenant as of the end of time.
     tenant: Arc<Tenant>,
+    /// The tenant as it is shown.
+    shown: Mutex<Arc<Tenant>>,
     origin: String,
     options: ServerOptions,
     tokens: Tokens,
@@ -62,6 +66,7 @@ impl ServerState {
     ) -> Self {
         let limit = options.requests_per_second.and_then(NonZeroU32::new);
         Self {
+            shown: Mutex::new(Arc::clone(&tenant)),
             tenant,
             origin,
             tokens: Tokens::default(),
@@ -78,6 +83,25 @@ impl ServerState {
 
     pub(super) fn tenant(&self) -> &Arc<Tenant> {
         &self.tenant
+    }
+
+    /// Shows the tenant as of an instant from now on.
+    pub(super) fn show_as_of(&self, unix_ms: i64) {
+        *lock(&self.shown) = Arc::new(self.tenant.seen_at(unix_ms));
+    }
+
+    /// Puts other faults in place of those of the script.
+    pub(super) fn replace_script(&self, rules: Vec<Rule>) {
+        lock(&self.script).replace(rules);
+    }
+
+    fn shown(&self) -> Arc<Tenant> {
+        Arc::clone(&lock(&self.shown))
+    }
+
+    /// The instant at which the server answers, Unix milliseconds: that as of which the tenant is shown, or now.
+    fn unix_ms(&self) -> i64 {
+        self.shown().seen_at_ms().unwrap_or_else(clock::unix_ms)
     }
 
     pub(super) fn origin(&self) -> &str {
@@ -115,7 +139,8 @@ impl ServerState {
     }
 
     fn directory(&self, call: &Call) -> Result<Answer, GraphError> {
-        let directory = DirectoryCall { tenant: &self.tenant, link: &call.link, query: &call.query };
+        let tenant = self.shown();
+        let directory = DirectoryCall { tenant: &tenant, link: &call.link, query: &call.query };
         match &call.route {
             Route::Users => directory.users(),
             Route::User { id } => directory.user(id),
@@ -128,7 +153,9 @@ impl ServerState {
     }
 
     async fn interactions(self: &Arc<Self>, call: Call, user_id: String) -> Result<Answer, GraphError> {
-        let scripted = lock(&self.script).take(&user_id);
+        // A token that can't be read points nowhere: no rule for a page is for it.
+        let page = Cursor::of(&call.query).map_or(u64::MAX, |cursor| cursor.page);
+        let scripted = lock(&self.script).take(&user_id, page);
         let limited = self.take_from_bucket();
         match scripted {
             Some(ScriptedAnswer::Status { status, headers, body }) => scripted_status(status, headers, body),
@@ -154,8 +181,9 @@ impl ServerState {
         let state = Arc::clone(self);
         on_worker(move || {
             let is_ragged = state.options.ragged_pages;
-            let request = PageRequest::read(&state.tenant, &user_id, &call.query, is_ragged)?;
-            Ok(request.answer(&state.tenant, &call.link, &call.query))
+            let tenant = state.shown();
+            let request = PageRequest::read(&tenant, &user_id, &call.query, is_ragged)?;
+            Ok(request.answer(&tenant, &call.link, &call.query))
         })
         .await
     }
@@ -221,9 +249,10 @@ pub(super) async fn handle(State(state): State<Arc<ServerState>>, request: Reque
     let form = to_bytes(body, FORM_BYTES_MAX).await.unwrap_or_default();
     let form = Parameters::read(&String::from_utf8_lossy(&form));
     let answer = state.answer(call, form).await;
-    let answer = answer.unwrap_or_else(|error| error.answer(&ids, clock::unix_ms()));
+    let unix_ms = state.unix_ms();
+    let answer = answer.unwrap_or_else(|error| error.answer(&ids, unix_ms));
     state.record(kind, &answer);
-    answer.into_response(&ids)
+    answer.with_header("date", &instant::http_date(unix_ms)).into_response(&ids)
 }
 
 /// Runs something on a thread that may block; a panic there becomes an error of the service.

@@ -259,3 +259,69 @@ async fn a_million_interactions_are_served_at_once() {
     assert_eq!(status, 200);
     assert!(page["@odata.nextLink"].is_string());
 }
+
+#[tokio::test]
+async fn the_tenant_is_served_as_of_the_instant_it_is_shown_at() {
+    let spec = small().with_late_share(0.5).with_edited_share(0.2).with_joining_share(0.8);
+    let served = Served::start(spec, unlimited()).await;
+    let whole = served.emulator.tenant();
+    let middle_ms = i64::midpoint(whole.spec().start, whole.spec().end) / 1_000 * 1_000;
+    let mut seen = Vec::new();
+    for instant_ms in [middle_ms, whole.spec().end, i64::MAX] {
+        served.emulator.show_as_of(instant_ms);
+        let tenant = whole.seen_at(instant_ms);
+        let mut totals = rows(&[]);
+        for id in discover(&served).await {
+            totals.users += 1;
+            let user = tenant.find_user(&id).unwrap();
+            let first = served.get(&interactions(&id, "")).await;
+            if first.status().as_u16() != 200 {
+                assert_ne!(user.access, Access::Open);
+                continue;
+            }
+            totals.coverage += 1;
+            let date = first.headers()["date"].to_str().unwrap().to_owned();
+            assert_eq!(date.contains(" 2025 "), instant_ms != i64::MAX, "{date}");
+            let records = served.list(&interactions(&id, "?$top=50")).await.0;
+            assert_eq!(records.len() as u64, tenant.records(&user));
+            records
+                .iter()
+                .zip(tenant.expected_records(&user))
+                .for_each(|(record, expected)| assert_is(record, &expected));
+            totals += rows(&records);
+        }
+        assert_eq!(totals, tenant.totals());
+        seen.push(totals);
+    }
+    assert!(seen[0].interactions < seen[1].interactions && seen[1].interactions < seen[2].interactions);
+    assert!(seen[0].users < seen[1].users && seen[1].users == seen[2].users);
+    assert_eq!(seen[2].interactions, 1_500);
+}
+
+#[tokio::test]
+async fn a_page_fails_by_its_place_in_the_list() {
+    let tenant = Tenant::new(small().with_users(1)).unwrap();
+    let id = tenant.user(0).unwrap().id;
+    let script = vec![Rule::status(410, 1).at_page(3), Rule::status(500, u32::MAX).from_page(5)];
+    let options = ServerOptions { script, ragged_pages: false, ..unlimited() };
+    let served = Served::start(small().with_users(1), options).await;
+    let pages_until_failure = async || {
+        let mut next = interactions(&id, "?$top=100");
+        for place in 0.. {
+            let (status, page) = served.answer(&next).await;
+            match page["@odata.nextLink"].as_str() {
+                Some(link) if status == 200 => link.clone_into(&mut next),
+                _ => return (place, status),
+            }
+        }
+        unreachable!("a list ends")
+    };
+    assert_eq!(pages_until_failure().await, (3, 410));
+    assert_eq!(pages_until_failure().await, (5, 500));
+    assert_eq!(pages_until_failure().await, (5, 500));
+    served.emulator.replace_script(Vec::new());
+    assert_eq!(pages_until_failure().await, (14, 200));
+    let report = served.emulator.report();
+    assert_eq!(report.interactions_by_second.values().sum::<u64>(), report.interactions_requests);
+    assert_eq!(report.interactions_requests, 4 + 6 + 6 + 15);
+}
