@@ -1,14 +1,12 @@
 //! Runs that die at every change they make to the store, runs that meet what is there already, lakes that are not
 //! what they should be: each record once, or a refusal.
-#![expect(clippy::unwrap_used, reason = "what a test does not get, fails it")]
-
-mod common;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::store::{Dying, Forgetful, Lost};
-use common::{Plan, expected, row_count, run, seen};
+use crate::common;
+use crate::common::store::{Dying, Forgetful, Lost};
+use crate::common::{Plan, expected, row_count, run, seen};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};

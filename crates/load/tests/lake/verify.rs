@@ -1,17 +1,14 @@
 //! Every kind of damage is found, nothing else is, and what a run left that died is mended.
-#![expect(clippy::unwrap_used, reason = "what a test does not get, fails it")]
-
-#[expect(dead_code, reason = "other tests play more scenes than these")]
-mod common;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::common;
+use crate::common::Plan;
+use crate::common::store::Dying;
 use arrow::array::{ArrayRef, StringArray};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use common::Plan;
-use common::store::Dying;
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;

@@ -1,13 +1,11 @@
 //! The commit protocol, rule by rule: each test plays the interleaving that a rule forbids, and is named after it.
-#![expect(clippy::unwrap_used, reason = "what a test does not get, fails it")]
-
-mod common;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::store::{Arrives, Behind, Door, Dying, Late};
-use common::{LONG, Plan, expected, owner, run, run_id, run_with_stale_after, seen, start};
+use crate::common;
+use crate::common::store::{Arrives, Behind, Door, Dying, Late};
+use crate::common::{LONG, Plan, expected, owner, run, run_id, run_with_stale_after, seen, start};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;

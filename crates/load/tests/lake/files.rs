@@ -1,15 +1,11 @@
 //! What published files are: as many as their bytes ask for, and written as their readers read them best.
-#![expect(clippy::unwrap_used, reason = "what a test does not get, fails it")]
-
-#[expect(dead_code, reason = "most of its scenes are those of other tests")]
-mod common;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::common::{DAY_MICROS, Plan, START_MICROS, held, open, owner, slice, user_end};
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
 use bytes::Bytes;
-use common::{DAY_MICROS, Plan, START_MICROS, held, open, owner, slice, user_end};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};

@@ -1,13 +1,10 @@
 //! How a lake stands, after runs that went through, stopped, were cut off, or still live.
-#![expect(clippy::unwrap_used, reason = "what a test does not get, fails it")]
-
-#[expect(dead_code, reason = "other tests play more scenes than these")]
-mod common;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{DAY_MICROS, PAGES_A_USER, Plan, RECORDS_A_PAGE, START_MICROS};
+use crate::common;
+use crate::common::{DAY_MICROS, PAGES_A_USER, Plan, RECORDS_A_PAGE, START_MICROS};
 use object_store::memory::InMemory;
 use promptlake_flow::{Clock, ComputePool, Silent};
 use promptlake_load::{Lag, Means, RunState, Status, Store, status};

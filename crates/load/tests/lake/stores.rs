@@ -1,20 +1,15 @@
 //! One suite that every store runs: memory, a local directory, Azurite and S3, each as the program opens it; and what
 //! becomes of a store that does not do what a lake needs.
-#![expect(clippy::unwrap_used, reason = "what a test does not get, fails it")]
-
-#[expect(dead_code, reason = "shared with the tests of the protocol, which use more of it")]
-mod common;
-#[path = "common/faulty.rs"]
-mod faulty;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::common;
+use crate::common::faulty::{Fault, Faulty};
+use crate::common::{Plan, expected, run, seen};
 use bytes::Bytes;
-use common::{Plan, expected, run, seen};
-use faulty::{Fault, Faulty};
 use object_store::ObjectStore;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
