@@ -5,7 +5,10 @@
 
 pub mod duckdb;
 pub mod lake;
+pub mod place;
+pub mod power_loss;
 pub mod program;
+pub mod reader;
 pub mod servers;
 pub mod slow_proxy;
 pub mod spark;

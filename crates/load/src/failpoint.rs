@@ -6,7 +6,7 @@ compile_error!("failpoints are for tests: build without the feature, or with deb
 
 /// Every moment, in the order in which a run comes by.
 #[cfg(feature = "failpoints")]
-pub const NAMES: [&str; 19] = [
+pub const NAMES: [&str; 18] = [
     "heartbeat.written",
     "ledger.opened",
     "recover.abandoned",
@@ -16,7 +16,6 @@ pub const NAMES: [&str; 19] = [
     "recover.cleaned",
     "segment.staged",
     "commit.recorded",
-    "checkpoint.written",
     "merge.file_staged",
     "publish.compacted",
     "publish.recorded",
