@@ -1,5 +1,4 @@
 //! The program writes to servers of objects, and DuckDB reads straight from them.
-#![expect(clippy::unwrap_used, reason = "what a test does not get, fails it")]
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -24,7 +24,7 @@ pub(crate) enum Fault {
     NoConditions,
     /// Every so many changes answer 500 and do nothing.
     FailsEvery(usize),
-    /// The first conditional put of every record answers 409, and nothing lands.
+    /// The first conditional put of a record answers 409, and nothing lands.
     Conflicts,
     /// Every so many changes are made, and the answer gets lost.
     ForgetsEvery(usize),
@@ -44,6 +44,7 @@ pub(crate) struct Faulty {
     inner: Arc<dyn ObjectStore>,
     fault: Fault,
     changes: Arc<AtomicUsize>,
+    conflicts: Arc<AtomicUsize>,
     /// Uploads that were aborted.
     pub(crate) aborted: Arc<AtomicUsize>,
 }
@@ -54,7 +55,7 @@ fn broken(text: &str) -> Error {
 
 impl Faulty {
     pub(crate) fn new(fault: Fault, inner: Arc<dyn ObjectStore>) -> Self {
-        Self { inner, fault, changes: Arc::default(), aborted: Arc::default() }
+        Self { inner, fault, changes: Arc::default(), conflicts: Arc::default(), aborted: Arc::default() }
     }
 
     /// Whether this change does nothing, and whether its answer gets lost. The probe is spared: it has tests of its own.
@@ -92,11 +93,13 @@ impl ObjectStore for Faulty {
                 });
             }
             Fault::IgnoresConditions => options.mode = PutMode::Overwrite,
-            Fault::Conflicts if conditional && path.as_ref().starts_with("_promptlake/ledger/") => {
-                // S3 says so where a put at the same time did not land in the end.
-                if self.changes.fetch_add(100, Ordering::SeqCst) < 100 {
-                    return Err(Error::AlreadyExists { path: path.to_string(), source: "409".into() });
-                }
+            // S3 says so where a put at the same time did not land in the end.
+            Fault::Conflicts
+                if conditional
+                    && path.as_ref().starts_with("_promptlake/ledger/")
+                    && self.conflicts.fetch_add(1, Ordering::SeqCst) == 0 =>
+            {
+                return Err(Error::AlreadyExists { path: path.to_string(), source: "409".into() });
             }
             _ if fails => return Err(broken("500")),
             _ => {}
