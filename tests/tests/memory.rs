@@ -1,14 +1,17 @@
 //! The memory law: the process stays below `run.memory_limit` + 96 MiB, whatever it reads.
 #![expect(clippy::unwrap_used, reason = "what a test does not get, fails it")]
 
+use std::io::Write;
+use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
-use graph_emulator::{ServerOptions, TenantSpec};
+use graph_emulator::TenantSpec;
+use promptlake_model::Table;
 use promptlake_tests::is_full;
 use promptlake_tests::lake::Lake;
 use promptlake_tests::program::{run_command, start};
-use promptlake_tests::tenant::{pipeline, serve};
+use promptlake_tests::tenant::{pipeline, unlimited};
 
 /// What the process may take beyond its limit: code, threads, connections, the allocator.
 const BEYOND_LIMIT_MIB: u64 = 96;
@@ -24,32 +27,86 @@ fn peak_mib(child: &Child) -> Option<u64> {
     Some(kib / 1024)
 }
 
-async fn peak_of_run(limit_mib: u64, interactions: u64) -> u64 {
-    // 2025-01-01 to 2026-01-01.
-    let spec = TenantSpec::default().with_seed(5).with_users(200).with_interactions(interactions);
-    let spec = spec.with_window(1_735_689_600_000, 1_767_225_600_000);
-    let emulator = serve(spec, ServerOptions { requests_per_second: None, ..ServerOptions::default() }).await;
-    let lake = Lake::new();
-    let more = format!("[run]\nmemory_limit = \"{limit_mib}MiB\"");
-    let mut child = start(run_command(&pipeline(&emulator, &lake, &more), emulator.client_secret()));
+/// Runs a pipeline file to its end, and fails where it took more than the law allows.
+fn assert_stays_within(limit_mib: u64, what: &str, pipeline: &Path, secret: &str) {
+    let mut child = start(run_command(pipeline, secret));
     let mut peak = 0;
     while child.try_wait().unwrap().is_none() {
         peak = peak.max(peak_mib(&child).unwrap_or(0));
-        tokio::time::sleep(LOOK_EVERY).await;
+        std::thread::sleep(LOOK_EVERY);
     }
-    assert!(child.wait().unwrap().success());
-    assert_eq!(lake.rows(promptlake_model::Table::Interactions), interactions);
+    assert!(child.wait().unwrap().success(), "{what}");
+    println!("{what} at {limit_mib} MiB: peak {peak} MiB");
+    assert!(peak > 0, "the peak was never seen");
+    assert!(peak <= limit_mib + BEYOND_LIMIT_MIB, "{what} at {limit_mib} MiB took {peak} MiB");
+}
+
+async fn check_tenant(limit_mib: u64, users: u32, interactions: u64) {
+    // 2025-01-01 to 2026-01-01.
+    let spec = TenantSpec::default().with_seed(5).with_users(users).with_interactions(interactions);
+    let emulator = unlimited(spec.with_window(1_735_689_600_000, 1_767_225_600_000)).await;
+    let lake = Lake::new();
+    let file = pipeline(&emulator, &lake, &format!("[run]\nmemory_limit = \"{limit_mib}MiB\""));
+    let (what, secret) =
+        (format!("{interactions} interactions of {users} users"), emulator.client_secret().to_owned());
+    tokio::task::spawn_blocking(move || assert_stays_within(limit_mib, &what, &file, &secret)).await.unwrap();
+    assert_eq!(lake.rows(Table::Interactions), interactions);
     emulator.shutdown().await;
-    peak
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_stays_within_its_memory() {
     let runs = if is_full() { vec![(128, 300_000), (256, 1_000_000)] } else { vec![(128, 60_000)] };
     for (limit_mib, interactions) in runs {
-        let peak = peak_of_run(limit_mib, interactions).await;
-        println!("{interactions} interactions at {limit_mib} MiB: peak {peak} MiB");
-        assert!(peak > 0, "the peak was never seen");
-        assert!(peak <= limit_mib + BEYOND_LIMIT_MIB, "{interactions} interactions took {peak} MiB");
+        check_tenant(limit_mib, 200, interactions).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_user_whose_history_is_the_whole_tenant_takes_no_more() {
+    check_tenant(128, 1, if is_full() { 500_000 } else { 40_000 }).await;
+}
+
+/// Lines of one record each, with a text that hardly compresses.
+fn write_records(file: &Path, records: u32, text_bytes: usize) {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(file).unwrap());
+    let mut state = 1_u64;
+    for record in 0..records {
+        let letters = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(b'0' + u8::try_from(state >> 58).unwrap())
+        });
+        let text: String = letters.filter(|letter| *letter != '\\').take(text_bytes).collect();
+        let id = 1_738_000_000_000_u64 + u64::from(record);
+        writeln!(
+            file,
+            r#"{{"id":"{id}","etag":"{id}","sessionId":"s","appClass":"IPM.SkypeTeams.Message.Copilot.BizChat","interactionType":"aiResponse","createdDateTime":"2025-01-27T17:46:40Z","body":{{"contentType":"text","content":"{text}"}}}}"#
+        )
+        .unwrap();
+    }
+    file.flush().unwrap();
+}
+
+#[test]
+fn records_of_ten_megabytes_take_no_more() {
+    let lake = Lake::new();
+    let records = if is_full() { 60 } else { 12 };
+    write_records(&lake.write_beside("pages/records.ndjson", b""), records, 10_000_000);
+    let text = format!(
+        r#"[source]
+kind = "files"
+path = "{}"
+tenant_id = "7c1f3c5e-62a0-4a0e-9f0b-6f3f1a2b4c5d"
+user_id = "0d9a3a86-2f57-4c0e-8a52-9a4f0c1d2e3f"
+[destination]
+url = "{}"
+[run]
+memory_limit = "128MiB"
+"#,
+        lake.path().with_file_name("pages").display(),
+        lake.path().display()
+    );
+    let file = lake.write_beside("pipeline.toml", text.as_bytes());
+    assert_stays_within(128, &format!("{records} records of 10 MB"), &file, "");
+    assert_eq!(lake.rows(Table::Interactions), u64::from(records));
 }

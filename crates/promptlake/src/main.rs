@@ -1,5 +1,6 @@
 //! promptlake: every Microsoft 365 Copilot prompt and response of a tenant, as partitioned Parquet in a lake.
 
+mod allocator;
 mod cli;
 mod emulate;
 mod failure;
@@ -25,6 +26,9 @@ use failure::{Failure, Outcome};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::Run(_)) {
+        allocator::settle();
+    }
     start_logging();
     let outcome = start(cli.command);
     match outcome {
