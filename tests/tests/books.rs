@@ -145,6 +145,12 @@ async fn a_publish_that_was_cut_off_is_mended() {
     let at = |key: &str| filled.lake.path().join(file[key].as_str().unwrap());
     std::fs::create_dir_all(at("staged").parent().unwrap()).unwrap();
     std::fs::rename(at("path"), at("staged")).unwrap();
+    // What is staged without a heartbeat is anybody's as long as it is young.
+    let ended = ask(&["verify", "--repair"], &filled.file).await;
+    ended.assert_code(0);
+    assert!(ended.printed.contains("alive "), "{}", ended.printed);
+    let staged = std::fs::File::options().write(true).open(at("staged")).unwrap();
+    staged.set_modified(std::time::UNIX_EPOCH).unwrap();
 
     let status = filled.json(&["status"], 0).await;
     assert_eq!(status["runs"][0]["state"], "left_something");

@@ -118,7 +118,6 @@ const fn state_text(state: RunState) -> &'static str {
         RunState::Abandoned => "abandoned",
         RunState::MayLive => "may live",
         RunState::LeftSomething => "left something",
-        _ => "unknown",
     }
 }
 

@@ -31,11 +31,12 @@ fn states(status: &Status) -> Vec<RunState> {
     status.runs.iter().map(|run| run.state).collect()
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn coverage_and_lag_are_those_of_the_windows() {
     let store = memory();
     common::run(store.clone(), &Plan::new(1, 1..4)).await.unwrap();
     let day = |day: i64| START_MICROS + day * DAY_MICROS;
+    tokio::time::pause();
     let status = status_at(&store, Clock::starting_at(day(22)), STALE_AFTER).await;
     let two_days = 2 * 24 * 3_600;
     assert_eq!(status.lag, Some(Lag { max_seconds: two_days, median_seconds: two_days }));
