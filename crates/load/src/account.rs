@@ -162,11 +162,18 @@ impl Account {
         self.contradictions.push((sequence, what));
     }
 
-    /// Rows of each table that count and are not published.
+    /// Files whose publish is carried out: what readers see for certain.
+    pub(crate) fn published(&self) -> impl Iterator<Item = &PublishedFile> {
+        self.files.values().filter(|file| !self.open.contains_key(&file.sequence))
+    }
+
+    /// Rows of each table that count, and are not published or not known to be.
     pub(crate) fn unpublished_rows(&self) -> BTreeMap<Table, u64> {
+        let segments = self.segments.values().map(|(_, segment)| (segment.table, segment.rows));
+        let files = self.open.values().flat_map(|(_, publish)| &publish.files);
         let mut rows = BTreeMap::new();
-        for (_, segment) in self.segments.values() {
-            *rows.entry(segment.table).or_default() += segment.rows;
+        for (table, more) in segments.chain(files.map(|file| (file.table, file.rows))) {
+            *rows.entry(table).or_default() += more;
         }
         rows
     }

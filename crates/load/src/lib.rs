@@ -32,6 +32,7 @@ mod recover;
 mod rows;
 mod segment;
 mod sorted;
+mod status;
 mod store;
 mod verify;
 
@@ -45,5 +46,9 @@ pub use loader::{Loaded, Loader, Loading};
 pub use merge::MergeError;
 pub use record::RecordError;
 pub use segment::SegmentError;
+pub use status::{
+    CoverageStatus, HeartbeatStatus, Lag, RunRecords, RunState, RunStatus, Status, TableStatus, UsersStatus,
+    status,
+};
 pub use store::{Store, StoreError};
 pub use verify::{Finding, Verification, VerifySettings, verify};

@@ -17,6 +17,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::KeyValue;
 use promptlake_flow::{Clock, ComputePool, Silent};
 use promptlake_load::{Finding, Means, Store, Verification, VerifySettings, verify};
 use promptlake_model::RunId;
@@ -193,14 +194,28 @@ async fn rows_of_another_day_are_found() {
 
 #[tokio::test]
 async fn other_columns_are_found_and_so_is_a_file_that_does_not_say_its_version() {
-    let lake = Lake::filled().await;
-    let path = lake.a_file_of("links").await;
-    let column: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
-    let rows = RecordBatch::try_from_iter([("url", column)]).unwrap();
-    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), None).unwrap();
-    writer.write(&rows).unwrap();
-    lake.put(path.as_ref(), writer.into_inner().unwrap()).await;
-    assert_eq!(kinds(&lake.verify().await), ["file_rows", "file_schema", "file_size"]);
+    for (version, reason) in [
+        (None, "does not say promptlake.schema_version"),
+        (Some("one"), "promptlake.schema_version = \"one\""),
+        (Some("2"), "schema version 2, the ledger says 1"),
+        (Some("1"), "1 columns of"),
+    ] {
+        let lake = Lake::filled().await;
+        let path = lake.a_file_of("links").await;
+        let column: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
+        let rows = RecordBatch::try_from_iter([("tenant_id", column)]).unwrap();
+        let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), None).unwrap();
+        writer.write(&rows).unwrap();
+        if let Some(version) = version {
+            let pair = KeyValue::new("promptlake.schema_version".into(), version.to_owned());
+            writer.append_key_value_metadata(pair);
+        }
+        lake.put(path.as_ref(), writer.into_inner().unwrap()).await;
+        let verification = lake.verify().await;
+        assert_eq!(kinds(&verification), ["file_rows", "file_schema", "file_size"]);
+        let said: String = verification.findings.iter().map(ToString::to_string).collect();
+        assert!(said.contains(reason), "{version:?}: {said}");
+    }
 }
 
 #[tokio::test]
@@ -258,6 +273,23 @@ async fn a_segment_or_staged_file_that_is_gone_is_found_and_nobody_can_mend_it()
         assert_eq!(kinds(&verification), [expected]);
         assert!(!verification.findings[0].is_repairable());
         drop(common::open(lake.store.clone(), &Plan::new(2, [])).await.unwrap_err());
+    }
+}
+
+#[tokio::test]
+async fn a_staged_file_that_is_gone_before_it_was_published_is_found() {
+    let plan = Plan { gather_bytes: 60_000, ..Plan::new(1, 1..3) };
+    for changes in 0.. {
+        let objects = Arc::new(InMemory::new());
+        let dying = Dying::after(changes, Arc::clone(&objects) as _);
+        common::run(Store::new(Arc::new(dying)), &plan).await.unwrap_err();
+        let lake = Lake { store: Store::new(Arc::clone(&objects) as _), objects };
+        if kinds(&lake.verify().await) == ["publish_unfinished"] {
+            lake.delete(&lake.paths("_promptlake/staging", ".staged").await[0]).await;
+            let verification = lake.verify().await;
+            assert_eq!(kinds(&verification), ["publish_unfinished", "staged_file_gone"]);
+            return;
+        }
     }
 }
 

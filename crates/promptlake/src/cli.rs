@@ -17,6 +17,7 @@ Exit codes:
   4    not allowed: a wrong secret, a missing permission or consent, no licence
   5    the source failed
   6    the destination failed, or another run is writing to it
+  7    verify found something that is not as the ledger says
   130  interrupted; what was read is committed, and the next run publishes it
        and asks for the rest";
 
@@ -32,6 +33,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Bring what is new into the lake.
     Run(RunArguments),
+    /// Say what the lake holds, how far it is behind, and how its runs stand. Changes nothing.
+    Status(StatusArguments),
+    /// Check every file of the lake against the ledger: sizes, checksums, columns, rows that are there twice.
+    Verify(VerifyArguments),
     /// Serve a made-up tenant that behaves like Microsoft Graph, on this machine alone.
     Emulate(EmulateArguments),
 }
@@ -44,6 +49,36 @@ pub(crate) struct RunArguments {
     /// Set any value of the file, such as `--set destination.url=./lake`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<Override>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct StatusArguments {
+    /// The pipeline file: its destination is the lake.
+    pub(crate) file: PathBuf,
+    /// Set any value of the file, such as `--set destination.url=./lake`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<Override>,
+    /// Print JSON: all runs, and the fields that schemas/status.md documents.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct VerifyArguments {
+    /// The pipeline file: its destination is the lake.
+    pub(crate) file: PathBuf,
+    /// Set any value of the file, such as `--set destination.url=./lake`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<Override>,
+    /// Finish what runs that have ended left, and delete what they only staged, as the start of a run does. Never
+    /// deletes a file that promptlake did not write.
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Print JSON, with the fields that schemas/status.md documents.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

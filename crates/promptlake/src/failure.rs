@@ -16,6 +16,8 @@ pub(crate) enum Outcome {
     Done,
     /// Everything that could be is done; some users or files could not be read to the end.
     DoneWithFailures,
+    /// The lake is not as its ledger says.
+    Found,
     /// Stopped by a signal.
     Interrupted,
 }
@@ -44,6 +46,7 @@ impl Outcome {
         match self {
             Self::Done => ExitCode::SUCCESS,
             Self::DoneWithFailures => ExitCode::from(3),
+            Self::Found => ExitCode::from(7),
             // As a shell has it for a process that ended by SIGINT.
             Self::Interrupted => ExitCode::from(130),
         }

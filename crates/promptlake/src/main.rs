@@ -3,15 +3,18 @@
 mod cli;
 mod emulate;
 mod failure;
+mod lake;
 mod memory;
 mod progress;
 mod run;
 mod settings;
 mod source;
+mod status;
 mod stopping;
 mod summary;
 mod tally;
 mod topology;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -40,6 +43,8 @@ fn start(command: Command) -> Result<Outcome, Failure> {
         .map_err(|error| Failure::internal(&error, "start the I/O threads"))?;
     match command {
         Command::Run(arguments) => runtime.block_on(run::run(arguments)),
+        Command::Status(arguments) => runtime.block_on(status::status(arguments)),
+        Command::Verify(arguments) => runtime.block_on(verify::verify(arguments)),
         Command::Emulate(arguments) => runtime.block_on(emulate::emulate(arguments)),
     }
 }

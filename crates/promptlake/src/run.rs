@@ -1,5 +1,6 @@
 //! `promptlake run`: settings to a source and a lake, the flow between them, and what there is to say about it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use promptlake_extract::{RunContext, Unresolved, UserPlan, UserRef};
@@ -17,7 +18,7 @@ use crate::cli::RunArguments;
 use crate::failure::{Failure, Outcome};
 use crate::memory::Shares;
 use crate::progress::Progress;
-use crate::settings::{self, Compression, GraphSource, Pipeline, Source, Start};
+use crate::settings::{self, Compression, Destination, GraphSource, Override, Pipeline, Source, Start};
 use crate::source::{self, Tenant};
 use crate::stopping;
 use crate::summary::Summary;
@@ -100,14 +101,12 @@ impl Context {
     fn new(arguments: &RunArguments) -> Result<Self, Failure> {
         let clock = Clock::system();
         let started_at = Timestamp::from_micros(clock.now_micros());
-        let pipeline = read_pipeline(arguments, started_at)?;
+        let pipeline = read_pipeline(&arguments.file, &arguments.overrides, started_at)?;
         let readers = match &pipeline.source {
             Source::Graph(source) => source.concurrency.get(),
             Source::Files(_) => FILE_READERS,
         };
-        // The one place where chance comes in from outside.
-        let mut chance = StdRng::try_from_rng(&mut SysRng)
-            .map_err(|error| Failure::internal(&error, "draw a seed from the system"))?;
+        let mut chance = chance()?;
         let shares = Shares::of(pipeline.run.memory_limit.bytes(), readers);
         if shares.page_bytes_max < LEAST_PAGE_BYTES {
             return Err(too_many_readers(readers, shares));
@@ -145,30 +144,46 @@ impl Context {
     }
 
     async fn open_lake(&self) -> Result<Loader, Failure> {
-        let (destination, limits) = (&self.pipeline.destination, &self.pipeline.run);
-        let compression = match destination.compression {
-            Compression::Uncompressed => FileCompression::Uncompressed,
-            Compression::Zstd { level } => FileCompression::Zstd(level.into()),
-        };
-        let settings = LakeSettings {
-            tables: self.pipeline.transform.tables.iter().copied().collect(),
-            gather_bytes: self.shares.gather_bytes,
-            merge_bytes: self.shares.merge_bytes,
-            known_bytes: self.shares.known_bytes,
-            target_file_bytes: usize::try_from(destination.target_file_size.bytes()).unwrap_or(usize::MAX),
-            compression,
-            commit_every: limits.commit_every.as_duration(),
-            publish_every: limits.publish_every.as_duration(),
-            heartbeat_every: limits.heartbeat.as_duration(),
-            stale_after: limits.stale_after.as_duration(),
-        };
+        let settings = lake_settings(&self.pipeline, self.shares);
         let means = Means {
-            store: Store::local(&destination.root).map_err(promptlake_load::LoadError::from)?,
+            store: open_store(&self.pipeline.destination)?,
             pool: self.pool.clone(),
             clock: self.clock,
             observer: Arc::clone(&self.tally) as _,
         };
         Ok(Loader::open(means, settings, self.run.clone()).await?)
+    }
+}
+
+/// The one place where chance comes in from outside.
+pub(crate) fn chance() -> Result<StdRng, Failure> {
+    StdRng::try_from_rng(&mut SysRng)
+        .map_err(|error| Failure::internal(&error, "draw a seed from the system"))
+}
+
+/// The store of a lake, which is made where it is missing.
+pub(crate) fn open_store(destination: &Destination) -> Result<Store, Failure> {
+    Ok(Store::local(&destination.root).map_err(promptlake_load::LoadError::from)?)
+}
+
+/// What a lake is written with.
+pub(crate) fn lake_settings(pipeline: &Pipeline, shares: Shares) -> LakeSettings {
+    let (destination, limits) = (&pipeline.destination, &pipeline.run);
+    let compression = match destination.compression {
+        Compression::Uncompressed => FileCompression::Uncompressed,
+        Compression::Zstd { level } => FileCompression::Zstd(level.into()),
+    };
+    LakeSettings {
+        tables: pipeline.transform.tables.iter().copied().collect(),
+        gather_bytes: shares.gather_bytes,
+        merge_bytes: shares.merge_bytes,
+        known_bytes: shares.known_bytes,
+        target_file_bytes: usize::try_from(destination.target_file_size.bytes()).unwrap_or(usize::MAX),
+        compression,
+        commit_every: limits.commit_every.as_duration(),
+        publish_every: limits.publish_every.as_duration(),
+        heartbeat_every: limits.heartbeat.as_duration(),
+        stale_after: limits.stale_after.as_duration(),
     }
 }
 
@@ -178,13 +193,17 @@ fn too_many_readers(readers: usize, shares: Shares) -> Failure {
     Failure::setting(&std::io::Error::other(room), "share out run.memory_limit", hint)
 }
 
-fn read_pipeline(arguments: &RunArguments, now: Timestamp) -> Result<Pipeline, Failure> {
-    let origin = arguments.file.display().to_string();
-    let text = std::fs::read_to_string(&arguments.file).map_err(|error| {
+pub(crate) fn read_pipeline(
+    file: &Path,
+    overrides: &[Override],
+    now: Timestamp,
+) -> Result<Pipeline, Failure> {
+    let origin = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| {
         let hint = "name a pipeline file; pipelines/demo.toml needs no tenant";
         Failure::setting(&error, &format!("read the pipeline file {origin}"), hint)
     })?;
-    Ok(Pipeline::from_toml(&text, &origin, &arguments.overrides, now)?)
+    Ok(Pipeline::from_toml(&text, &origin, overrides, now)?)
 }
 
 /// Nothing where a stop came before anything was begun.

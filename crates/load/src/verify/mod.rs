@@ -11,10 +11,10 @@ mod files;
 mod finding;
 mod staging;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectMeta;
 use object_store::path::Path;
@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use crate::account::Account;
 use crate::error::LoadError;
-use crate::heartbeat::{self, ProcessIdentity};
+use crate::heartbeat::{self, Life, ProcessIdentity};
 use crate::lake::Means;
 
 pub use finding::Finding;
@@ -48,13 +48,13 @@ pub struct VerifySettings {
 pub struct Verification {
     /// Records of the ledger; 0 where there is no lake.
     pub records: u64,
-    /// Published files.
+    /// Files whose publish is carried out.
     pub files: u64,
     /// Their rows, as the ledger says.
     pub rows: u64,
     /// Their bytes, as the ledger says.
     pub bytes: u64,
-    /// Rows that count and that the next publish shows.
+    /// Rows that count, and are not published or not known to be.
     pub unpublished_rows: u64,
     /// Runs that may live: what is on its way in them was left alone.
     pub runs_that_may_live: BTreeSet<RunId>,
@@ -62,13 +62,6 @@ pub struct Verification {
     pub findings: Vec<Finding>,
     /// Findings beyond those that are kept.
     pub more_findings: u64,
-}
-
-/// Who may live, and how it is told.
-struct Alive {
-    runs: BTreeSet<RunId>,
-    now: DateTime<Utc>,
-    stale_after: TimeDelta,
 }
 
 /// What lay in the lake before the ledger was read: a file is named before it is seen, so that none of these can be
@@ -92,15 +85,13 @@ impl Verification {
 
 /// Verifies a lake. What is wrong with it is a finding; a failure is what kept it from being looked at.
 pub async fn verify(means: &Means, settings: VerifySettings) -> Result<Verification, LoadError> {
-    let mut alive = Alive {
-        runs: runs_that_may_live(means, settings.stale_after).await?,
-        now: now(means),
-        stale_after: heartbeat::delta(settings.stale_after),
-    };
+    let mut heartbeats = heartbeats(means, settings.stale_after).await?;
     let listed = list(means).await?;
     let mut account = Account::read(&means.store).await?;
     // A run that came up in between is one as well.
-    alive.runs.extend(runs_that_may_live(means, settings.stale_after).await?);
+    heartbeats.extend(self::heartbeats(means, settings.stale_after).await?);
+    let young = now(means) - heartbeat::delta(settings.stale_after);
+    let alive = runs_that_may_live(&heartbeats, &account, &listed.staged, young);
 
     let mut verification = Verification::default();
     verification.add(staging::check(means, &mut account, &listed.staged, &alive).await?);
@@ -112,16 +103,16 @@ pub async fn verify(means: &Means, settings: VerifySettings) -> Result<Verificat
     verification.add(doubles::check(means, settings.keys_bytes, &account, &listed.of_tables).await?);
 
     verification.records = account.head;
-    verification.files = account.files.len() as u64;
-    verification.rows = account.files.values().map(|file| file.entry.rows).sum();
-    verification.bytes = account.files.values().map(|file| file.entry.bytes).sum();
+    verification.files = account.published().count() as u64;
+    verification.rows = account.published().map(|file| file.entry.rows).sum();
+    verification.bytes = account.published().map(|file| file.entry.bytes).sum();
     verification.unpublished_rows = account.unpublished_rows().values().sum();
-    verification.runs_that_may_live = alive.runs;
+    verification.runs_that_may_live = alive;
     verification.findings.sort();
     Ok(verification)
 }
 
-fn now(means: &Means) -> DateTime<Utc> {
+pub(crate) fn now(means: &Means) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(means.clock.now_micros()).unwrap_or_default()
 }
 
@@ -134,19 +125,30 @@ async fn list(means: &Means) -> Result<Listed, LoadError> {
     Ok(Listed { of_tables, staged })
 }
 
-/// Runs whose heartbeat is not known to be that of a dead one. Ages are by the local clock: nothing here is written,
-/// so that the store has no time of its own to compare them with.
-pub(crate) async fn runs_that_may_live(
-    means: &Means,
-    stale_after: Duration,
-) -> Result<BTreeSet<RunId>, LoadError> {
-    let now = now(means);
-    let here = ProcessIdentity::of_this_process();
+/// Whether each run that has a heartbeat may live. Ages are by the local clock: nothing here is written, so that the
+/// store has no time of its own to compare them with.
+async fn heartbeats(means: &Means, stale_after: Duration) -> Result<BTreeMap<RunId, bool>, LoadError> {
+    let (now, here) = (now(means), ProcessIdentity::of_this_process());
     let heartbeats = heartbeat::read_all(&means.store).await?.into_iter();
-    let alive = heartbeats.filter(|(heartbeat, renewed)| {
-        heartbeat.life(&here, now - *renewed, stale_after) != heartbeat::Life::Ended
+    let lives = heartbeats.map(|(heartbeat, renewed)| {
+        let may_live = heartbeat.life(&here, now - renewed, stale_after) != Life::Ended;
+        (heartbeat.run_id, may_live)
     });
-    Ok(alive.map(|(heartbeat, _)| heartbeat.run_id).collect())
+    Ok(lives.collect())
+}
+
+/// Runs by their heartbeats; where one has none, by what it staged, as a run does that starts.
+fn runs_that_may_live(
+    heartbeats: &BTreeMap<RunId, bool>,
+    account: &Account,
+    staged: &[ObjectMeta],
+    young: DateTime<Utc>,
+) -> BTreeSet<RunId> {
+    let staged = staged.iter().filter(|object| object.last_modified > young);
+    let staging = staged.filter_map(|object| crate::layout::staging_run(&object.location));
+    let staging = staging.filter(|run| !heartbeats.contains_key(run));
+    let beating = heartbeats.iter().filter(|(_, may_live)| **may_live).map(|(run, _)| run.clone());
+    beating.chain(staging).filter(|run| !account.abandoned.contains(run)).collect()
 }
 
 fn foreign_files(account: &Account, listed: &[ObjectMeta]) -> Vec<Finding> {
@@ -158,7 +160,6 @@ fn foreign_files(account: &Account, listed: &[ObjectMeta]) -> Vec<Finding> {
 
 /// Every file that should be in its place: those of open publishes are looked at with what is staged.
 async fn check_files(means: &Means, account: &Account) -> Result<Vec<Finding>, LoadError> {
-    let placed = account.files.values().filter(|file| !account.open.contains_key(&file.sequence));
-    let checked = stream::iter(placed).map(|file| files::check(means, file));
+    let checked = stream::iter(account.published()).map(|file| files::check(means, file));
     checked.buffer_unordered(FILES_AT_ONCE).try_concat().await
 }

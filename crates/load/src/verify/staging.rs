@@ -1,14 +1,12 @@
 //! What is staged against what the ledger needs of it.
 
-use std::collections::BTreeMap;
-
-use chrono::{DateTime, Utc};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectMeta;
 use promptlake_model::RunId;
 
-use super::{Alive, Finding};
+use super::Finding;
 use crate::account::Account;
 use crate::error::LoadError;
 use crate::lake::{Means, known_path};
@@ -24,7 +22,7 @@ pub(super) async fn check(
     means: &Means,
     account: &mut Account,
     listed: &[ObjectMeta],
-    alive: &Alive,
+    alive: &BTreeSet<RunId>,
 ) -> Result<Vec<Finding>, LoadError> {
     let mut findings = check_segments(means, account).await?;
     if !findings.is_empty() {
@@ -32,7 +30,7 @@ pub(super) async fn check(
         findings = check_segments(means, account).await?;
     }
     for (sequence, (run, publish)) in &account.open {
-        if !alive.runs.contains(run) {
+        if !alive.contains(run) {
             findings.extend(check_publish(means, (*sequence, run), publish).await?);
         }
     }
@@ -98,39 +96,25 @@ async fn look_up(means: &Means, file: &FileEntry) -> Result<Place, LoadError> {
     Ok(Place::Nowhere { path: file.staged.clone(), rows: file.rows })
 }
 
-/// What of a run's staged objects no record needs.
-#[derive(Default)]
-struct Leftover {
-    objects: u64,
-    bytes: u64,
-    newest: DateTime<Utc>,
-}
-
-/// Staged objects that no record needs, of runs that have ended, and that are still there. A run without a heartbeat
-/// may live as long as what it staged is young.
+/// Staged objects that no record needs, of runs that have ended, and that are still there.
 async fn leftovers(
     means: &Means,
     account: &Account,
     listed: &[ObjectMeta],
-    alive: &Alive,
+    alive: &BTreeSet<RunId>,
 ) -> Result<Vec<Finding>, LoadError> {
     let named = account.named_staged();
-    let mut by_run: BTreeMap<RunId, Leftover> = BTreeMap::new();
+    let mut by_run: BTreeMap<RunId, (u64, u64)> = BTreeMap::new();
     for object in listed.iter().filter(|object| !named.contains(object.location.as_ref())) {
-        let Some(run) = layout::staging_run(&object.location).filter(|run| !alive.runs.contains(run)) else {
+        let Some(run) = layout::staging_run(&object.location).filter(|run| !alive.contains(run)) else {
             continue;
         };
         if means.store.head(&object.location).await?.is_some() {
-            let leftover = by_run.entry(run).or_default();
-            leftover.objects += 1;
-            leftover.bytes += object.size;
-            leftover.newest = leftover.newest.max(object.last_modified);
+            let (objects, bytes) = by_run.entry(run).or_default();
+            *objects += 1;
+            *bytes += object.size;
         }
     }
-    by_run.retain(|run, leftover| {
-        account.abandoned.contains(run) || alive.now - leftover.newest >= alive.stale_after
-    });
-    let finding =
-        |(run_id, Leftover { objects, bytes, .. })| Finding::StagedLeftover { run_id, objects, bytes };
+    let finding = |(run_id, (objects, bytes))| Finding::StagedLeftover { run_id, objects, bytes };
     Ok(by_run.into_iter().map(finding).collect())
 }

@@ -30,7 +30,8 @@ mod tests;
 pub(crate) use error::SettingsError;
 pub(crate) use overrides::Override;
 pub(crate) use pipeline::{
-    Credential, EmulatedTenant, FilesSource, GraphSource, GraphTenant, Pipeline, RealTenant, Source, Users,
+    Credential, Destination, EmulatedTenant, FilesSource, GraphSource, GraphTenant, Pipeline, RealTenant,
+    Source, Users,
 };
 pub(crate) use value::{Compression, Start, UserRef};
 

@@ -1,0 +1,78 @@
+//! The lake that a pipeline file names, for the commands that look at it.
+
+use std::io::{Error, ErrorKind};
+use std::path::Path;
+use std::sync::Arc;
+
+use indicatif::HumanCount;
+use promptlake_flow::{Clock, ComputePool, Silent};
+use promptlake_load::{Loader, Means, Run};
+use promptlake_model::{RunId, Timestamp};
+use rand::RngExt;
+
+use crate::failure::Failure;
+use crate::memory::Shares;
+use crate::run;
+use crate::settings::{Override, Pipeline};
+
+/// Nobody reads pages here: the least that the shares are made for.
+const READERS: usize = 1;
+
+/// A lake, and what it is looked at with.
+pub(crate) struct Lake {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) means: Means,
+    pub(crate) shares: Shares,
+}
+
+impl Lake {
+    /// Opens what is there: to look at a lake makes none.
+    pub(crate) fn find(file: &Path, overrides: &[Override]) -> Result<Self, Failure> {
+        let clock = Clock::system();
+        let pipeline = run::read_pipeline(file, overrides, Timestamp::from_micros(clock.now_micros()))?;
+        let shares = Shares::of(pipeline.run.memory_limit.bytes(), READERS);
+        if !pipeline.destination.root.exists() {
+            return Err(no_lake(&pipeline));
+        }
+        let pool = ComputePool::new(0).map_err(|error| Failure::internal(&error, "start"))?;
+        let store = run::open_store(&pipeline.destination)?;
+        let means = Means { store, pool, clock, observer: Arc::new(Silent) };
+        Ok(Self { pipeline, means, shares })
+    }
+
+    /// Where it is.
+    pub(crate) fn location(&self) -> String {
+        location(&self.pipeline)
+    }
+
+    /// That nothing was ever written there.
+    pub(crate) fn is_none(&self) -> Failure {
+        no_lake(&self.pipeline)
+    }
+
+    /// Does what a run does when it starts, and leaves.
+    pub(crate) async fn recover(&self) -> Result<(), Failure> {
+        let started_at = Timestamp::from_micros(self.means.clock.now_micros());
+        let run = Run { id: RunId::new(started_at, run::chance()?.random()), started_at };
+        let settings = run::lake_settings(&self.pipeline, self.shares);
+        let loader = Loader::open(self.means.clone(), settings, run).await?;
+        Ok(loader.close().await?)
+    }
+}
+
+fn location(pipeline: &Pipeline) -> String {
+    pipeline.destination.root.display().to_string()
+}
+
+/// A question of settings, not of the destination: nothing failed there, but the file names a place that is no lake.
+fn no_lake(pipeline: &Pipeline) -> Failure {
+    let error = Error::new(ErrorKind::NotFound, "it holds no ledger: no run ever committed anything there");
+    let hint = "check destination.url, or fill the lake first with `promptlake run`";
+    Failure::setting(&error, &format!("find a lake at {}", location(pipeline)), hint)
+}
+
+/// A number and what it counts, in the singular or the plural.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", HumanCount(count))
+}
