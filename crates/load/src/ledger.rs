@@ -149,9 +149,9 @@ impl Ledger {
                     return self.made(&record).await;
                 }
                 (Some(_), _) => self.catch_up().await?,
-                (None, Some(source)) => return Err(self.give_up_at(record.sequence, source).await),
-                (None, None) => {
-                    return Err(LedgerError::Missing { path: layout::record(record.sequence).to_string() });
+                (None, doubt) => {
+                    let source = doubt.unwrap_or_else(|| conflict(record.sequence));
+                    return Err(self.give_up_at(record.sequence, source).await);
                 }
             }
         }
@@ -177,27 +177,21 @@ impl Ledger {
 
     /// This run gives itself up: what it committed is left for the next one, which need not wait for it.
     pub(crate) async fn surrender(&mut self) -> Result<(), LedgerError> {
-        loop {
+        while !self.books.abandoned.contains_key(&self.run_id) {
             let deed = Deed { abandoned: Some(self.run_id.clone()), ..Deed::default() };
             let record = self.draft(self.books.head + 1, deed);
             let put = self.put(&record).await;
             let there = match put {
-                Ok(Created::Made) => record.clone(),
+                Ok(Created::Made) => record,
                 Ok(Created::Existed) | Err(_) => match (self.read(record.sequence).await?, put) {
                     (Some(there), _) => there,
                     (None, Err(source)) => return Err(source.into()),
-                    (None, Ok(_)) => {
-                        return Err(LedgerError::Missing {
-                            path: layout::record(record.sequence).to_string(),
-                        });
-                    }
+                    (None, Ok(_)) => return Err(conflict(record.sequence).into()),
                 },
             };
             self.books.apply(&there);
-            if self.books.abandoned.contains_key(&self.run_id) {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     /// The put may still land: whoever takes its number first decides whether it counts. Nothing after it is tried,
@@ -299,6 +293,13 @@ impl Ledger {
         let (found, wanted) = (found.partition_by.clone(), self.facts.partition_by.clone());
         Err(LedgerError::Partitioning { found, wanted })
     }
+}
+
+/// A store that says that a record exists which is not there: two writers met, and neither's put was taken.
+fn conflict(sequence: u64) -> StoreError {
+    let path = layout::record(sequence).to_string();
+    let source = object_store::Error::Generic { store: "lake", source: "it exists, and is not there".into() };
+    StoreError { operation: "create", path, source }
 }
 
 async fn read_record(

@@ -4,6 +4,7 @@ use std::io::{Error, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
+use indicatif::HumanCount;
 use promptlake_flow::{Clock, ComputePool, Silent};
 use promptlake_load::{Loader, Means, Run, Scope, StoreLocation};
 use promptlake_model::{RunId, Timestamp};
@@ -72,4 +73,10 @@ fn no_lake(pipeline: &Pipeline) -> Failure {
     let error = Error::new(ErrorKind::NotFound, "it holds no ledger: no run ever committed anything there");
     let hint = "check destination.url, or fill the lake first with `promptlake run`";
     Failure::setting(&error, &format!("find a lake at {}", location(pipeline)), hint)
+}
+
+/// A number and what it counts, in the singular or the plural.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", HumanCount(count))
 }

@@ -4,11 +4,11 @@ use std::fmt;
 
 use indicatif::{HumanBytes, HumanCount};
 use promptlake_load::{RunState, RunStatus, Status};
-use promptlake_model::{Table, UserStatus};
+use promptlake_model::{PartitionDay, Table, Timestamp, UserStatus};
 
 use crate::cli::StatusArguments;
 use crate::failure::{Failure, Outcome};
-use crate::lake::Lake;
+use crate::lake::{Lake, counted};
 
 /// Runs that a person is shown: the newest. JSON has all.
 const RUNS_SHOWN: usize = 8;
@@ -54,8 +54,8 @@ impl Report {
     fn coverage(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let coverage = &self.status.coverage;
         if let (Some(earliest), Some(newest)) = (coverage.earliest, coverage.newest) {
-            let (from, to) = (day_of(&earliest), day_of(&newest));
-            writeln!(f, "coverage  from {from} to {to}, {} gaps", HumanCount(coverage.gaps))?;
+            let (from, to) = (day_of(earliest), day_of(newest));
+            writeln!(f, "coverage  from {from} to {to}, {}", counted(coverage.gaps, "gap"))?;
         }
         if let Some(lag) = &self.status.lag {
             let (most, median) = (span(lag.max_seconds), span(lag.median_seconds));
@@ -122,18 +122,18 @@ const fn state_text(state: RunState) -> &'static str {
 }
 
 /// The day of an instant, as the lake's partitions have it.
-fn day_of(instant: &promptlake_model::Timestamp) -> String {
-    promptlake_model::PartitionDay::Day(instant.day()).to_string()
+fn day_of(instant: Timestamp) -> String {
+    PartitionDay::Day(instant.day()).to_string()
 }
 
 /// A length of time in its two largest units.
 fn span(seconds: i64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
-    match seconds {
-        ..60 => format!("{} s", seconds.max(0)),
-        ..3_600 => format!("{minutes} m {} s", seconds % 60),
-        ..86_400 => format!("{hours} h {} m", minutes % 60),
-        _ => format!("{days} d {} h", hours % 24),
+    match (days, hours, minutes) {
+        (1.., ..) => format!("{days} d {} h", hours % 24),
+        (_, 1.., _) => format!("{hours} h {} m", minutes % 60),
+        (_, _, 1..) => format!("{minutes} m {} s", seconds % 60),
+        _ => format!("{} s", seconds.max(0)),
     }
 }
 
@@ -141,13 +141,13 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = &self.status;
         writeln!(f, "lake      {}", self.location)?;
-        let runs = HumanCount(status.runs.len() as u64);
-        writeln!(f, "ledger    {} records of {runs} runs", HumanCount(status.records))?;
+        let runs = counted(status.runs.len() as u64, "run");
+        writeln!(f, "ledger    {} of {runs}", counted(status.records, "record"))?;
         self.users(f)?;
         self.coverage(f)?;
         if status.unfinished_publishes > 0 {
             let publishes = HumanCount(status.unfinished_publishes);
-            writeln!(f, "waiting   {publishes} publishes are not finished; the next run finishes them")?;
+            writeln!(f, "waiting   unfinished publishes: {publishes}; their runs, or the next, finish them")?;
         }
         self.tables(f)?;
         self.runs(f)

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::VerifyArguments;
 use crate::failure::{Failure, Outcome};
-use crate::lake::Lake;
+use crate::lake::{Lake, counted};
 
 /// What was found, in the end.
 struct Report {
@@ -71,7 +71,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Verification { records, files, rows, bytes, unpublished_rows, .. } = &self.verification;
-        writeln!(f, "ledger    {} records", HumanCount(*records))?;
+        writeln!(f, "ledger    {}", counted(*records, "record"))?;
         let (files, rows) = (HumanCount(*files), HumanCount(*rows));
         writeln!(f, "files     {files} published, {rows} rows, {}", HumanBytes(*bytes))?;
         if *unpublished_rows > 0 {
@@ -81,14 +81,14 @@ impl fmt::Display for Report {
             writeln!(f, "alive     {run}, perhaps: it was left alone")?;
         }
         if self.repaired > 0 {
-            writeln!(f, "repaired  {} findings", self.repaired)?;
+            writeln!(f, "repaired  {}", counted(self.repaired as u64, "finding"))?;
         }
         let findings = &self.verification.findings;
         if findings.is_empty() {
             return writeln!(f, "\nEverything is as the ledger says.");
         }
         let all = findings.len() as u64 + self.verification.more_findings;
-        writeln!(f, "\n{} findings:", HumanCount(all))?;
+        writeln!(f, "\n{}:", counted(all, "finding"))?;
         for finding in findings {
             writeln!(f, "\n  {finding}\n  -> {}", finding.advice())?;
         }

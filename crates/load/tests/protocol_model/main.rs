@@ -4,6 +4,7 @@
 //! It is a model of the rules, not of the code: what it says is that rules which the code keeps lose and double
 //! nothing. Each rule is also broken on purpose, and the model must find what comes of it.
 
+mod append;
 mod explore;
 mod rules;
 mod state;
