@@ -55,6 +55,21 @@ enum Change {
     Remove(PathBuf),
 }
 
+impl Change {
+    /// Where it happened: of two names, the new one.
+    fn path(&self) -> &Path {
+        match self {
+            Self::Rename(_, path)
+            | Self::Link(_, path)
+            | Self::MakeFile(path)
+            | Self::MakeFolder(path)
+            | Self::Write(path)
+            | Self::Sync(path)
+            | Self::Remove(path) => path,
+        }
+    }
+}
+
 /// All that happened below a folder, in the order in which it was done.
 #[derive(Debug)]
 pub struct History {
@@ -76,14 +91,7 @@ impl History {
             }
         }
         timed.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let below = |change: &Change| match change {
-            Change::Rename(_, path) | Change::Link(_, path) => path.starts_with(folder),
-            Change::MakeFile(path)
-            | Change::MakeFolder(path)
-            | Change::Write(path)
-            | Change::Sync(path)
-            | Change::Remove(path) => path.starts_with(folder),
-        };
+        let below = |change: &Change| change.path().starts_with(folder);
         let changes = timed.into_iter().map(|(_, change)| change).filter(below).collect();
         Self { folder: folder.to_owned(), changes }
     }
@@ -280,12 +288,11 @@ fn parse(line: &str) -> Option<(f64, Change)> {
             Change::Rename(quoted.first()?.clone(), quoted.get(1)?.clone())
         }
         "link" | "linkat" => Change::Link(quoted.first()?.clone(), quoted.get(1)?.clone()),
-        "unlink" | "rmdir" => Change::Remove(quoted.first()?.clone()),
         // Below an open folder, as a recursive removal does it.
-        "unlinkat" if arguments.contains('<') && !quoted.first()?.is_absolute() => {
+        "unlinkat" if !quoted.first()?.is_absolute() => {
             Change::Remove(of_descriptor()?.join(quoted.first()?))
         }
-        "unlinkat" => Change::Remove(quoted.first()?.clone()),
+        "unlink" | "rmdir" | "unlinkat" => Change::Remove(quoted.first()?.clone()),
         _ => return None,
     };
     Some((ended, change))

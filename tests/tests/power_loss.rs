@@ -1,5 +1,4 @@
 //! The power goes: of a local lake only what was synced is left, and the next run makes it whole again.
-#![expect(clippy::unwrap_used, reason = "what a test does not get, fails it")]
 
 use graph_emulator::TenantSpec;
 use promptlake_tests::is_full;

@@ -95,36 +95,6 @@ pub(crate) struct VerifyArguments {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
-pub(crate) struct StatusArguments {
-    /// The pipeline file: its destination is the lake.
-    pub(crate) file: PathBuf,
-    /// Set any value of the file, such as `--set destination.url=./lake`.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) overrides: Vec<Override>,
-    /// Print JSON: all runs, and the fields that schemas/status.md documents.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
-pub(crate) struct VerifyArguments {
-    /// The pipeline file: its destination is the lake.
-    pub(crate) file: PathBuf,
-    /// Set any value of the file, such as `--set destination.url=./lake`.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) overrides: Vec<Override>,
-    /// Finish what runs that have ended left, and delete what they only staged, as the start of a run does. Never
-    /// deletes a file that promptlake did not write.
-    #[arg(long)]
-    pub(crate) repair: bool,
-    /// Print JSON, with the fields that schemas/status.md documents.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct EmulateArguments {
     /// The port to listen on; 0 picks a free one.
     #[arg(long, default_value_t = 8365)]
