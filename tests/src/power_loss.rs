@@ -1,9 +1,9 @@
 //! What a disk holds when the power goes: a log of system calls, and of it what was synced.
 //!
-//! The program runs under `strace`, which also pretends that files are deleted, so that the bytes of all of them are
-//! there afterwards. Each moment of the log is then a disk: an entry of a directory is on it once the directory was
-//! synced, and the bytes of a file once the file was. What was not synced is taken for lost, and a name whose removal
-//! was not synced comes back: the worst that may happen.
+//! The program runs under `strace`, and with a library before it that keeps a second name for every file it deletes, so
+//! that the bytes of all of them are there afterwards. Each moment of the log is then a disk: an entry of a directory is
+//! on it once the directory was synced, and the bytes of a file once the file was. What was not synced is taken for
+//! lost, and a name whose removal was not synced comes back: the worst that may happen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,34 +13,65 @@ use std::process::Command;
 const TRACED: &str = "openat,write,pwrite64,writev,fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,\
                       unlinkat,rmdir,mkdir,mkdirat";
 
-/// What is pretended.
-const PRETENDED: &str = "inject=unlink,unlinkat,rmdir:retval=0";
+const KEEP_DELETED: &str = include_str!("keep_deleted.c");
 
-/// The same command under `strace`, whose log goes to files that begin with `log`.
-#[must_use]
-pub fn traced(command: &Command, log: &Path) -> Command {
-    let mut traced = Command::new("strace");
-    traced.args([
-        "-ff",
-        "-y",
-        "-ttt",
-        "-T",
-        "-s",
-        "1",
-        "-e",
-        &format!("trace={TRACED}"),
-        "-e",
-        PRETENDED,
-        "-o",
-    ]);
-    traced.arg(log).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => traced.env(name, value),
-            None => traced.env_remove(name),
-        };
+/// A program that is watched: its log, and the files that it deleted.
+#[derive(Debug)]
+pub struct Watched {
+    folder: PathBuf,
+}
+
+impl Watched {
+    /// Keeps logs and deleted files in a folder of their own, on the same file system as the lake.
+    #[must_use]
+    pub fn in_folder(folder: &Path) -> Self {
+        std::fs::create_dir_all(folder.join("deleted")).expect("make a folder");
+        let (source, library) = (folder.join("keep_deleted.c"), folder.join("keep_deleted.so"));
+        std::fs::write(&source, KEEP_DELETED).expect("write a file");
+        let mut compile = Command::new("cc");
+        compile.args(["-shared", "-fPIC", "-O1", "-o"]).args([&library, &source]);
+        assert!(compile.status().expect("start the C compiler").success(), "{compile:?}");
+        Self { folder: folder.to_owned() }
     }
-    traced
+
+    /// The same command, watched.
+    #[must_use]
+    pub fn command(&self, command: &Command) -> Command {
+        let mut traced = Command::new("strace");
+        traced.args(["-ff", "-y", "-ttt", "-T", "-s", "1", "-e", &format!("trace={TRACED}"), "-o"]);
+        traced.arg(self.folder.join("log"));
+        traced.arg("-E").arg(format!("LD_PRELOAD={}", self.folder.join("keep_deleted.so").display()));
+        traced.arg("-E").arg(format!("GRAVEYARD={}", self.deleted().display()));
+        traced.arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => traced.env(name, value),
+                None => traced.env_remove(name),
+            };
+        }
+        traced
+    }
+
+    fn deleted(&self) -> PathBuf {
+        self.folder.join("deleted")
+    }
+
+    /// What happened below `lake`.
+    #[must_use]
+    pub fn history(&self, lake: &Path) -> History {
+        let mut timed = Vec::new();
+        for entry in std::fs::read_dir(&self.folder).expect("read the folder of logs").flatten() {
+            if entry.file_name().to_string_lossy().starts_with("log.") {
+                let text = std::fs::read_to_string(entry.path()).expect("read a log");
+                timed.extend(text.lines().filter_map(parse));
+            }
+        }
+        timed.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let deleted = self.deleted();
+        let ours = |change: &Change| change.path().starts_with(lake) || change.path().starts_with(&deleted);
+        let changes = timed.into_iter().map(|(_, change)| change).filter(ours).collect();
+        History { lake: lake.to_owned(), changes }
+    }
 }
 
 /// Something that happened to a file or directory.
@@ -73,29 +104,11 @@ impl Change {
 /// All that happened below a folder, in the order in which it was done.
 #[derive(Debug)]
 pub struct History {
-    folder: PathBuf,
+    lake: PathBuf,
     changes: Vec<Change>,
 }
 
 impl History {
-    /// Reads the logs of a program that [`traced`] started, of what lies below `folder`.
-    #[must_use]
-    pub fn read(log: &Path, folder: &Path) -> Self {
-        let prefix = log.file_name().expect("a log has a name").to_string_lossy().into_owned();
-        let parent = log.parent().expect("a log lies in a folder");
-        let mut timed = Vec::new();
-        for entry in std::fs::read_dir(parent).expect("read the folder of logs").flatten() {
-            if entry.file_name().to_string_lossy().starts_with(&prefix) {
-                let text = std::fs::read_to_string(entry.path()).expect("read a log");
-                timed.extend(text.lines().filter_map(parse));
-            }
-        }
-        timed.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let below = |change: &Change| change.path().starts_with(folder);
-        let changes = timed.into_iter().map(|(_, change)| change).filter(below).collect();
-        Self { folder: folder.to_owned(), changes }
-    }
-
     /// The moments right after something got, lost or changed its name: numbers for [`Self::disk_after`].
     #[must_use]
     pub fn moments(&self) -> Vec<usize> {
@@ -112,13 +125,13 @@ impl History {
 
     /// Makes `target` what the disk held after a moment, with bytes from what is left of the folder itself.
     pub fn disk_after(&self, moment: usize, target: &Path) {
-        let mut disk = Disk::new(&self.folder);
+        let mut disk = Disk::new(&self.lake);
         for change in &self.changes[..=moment] {
             disk.apply(change);
         }
         let bytes_at = self.places();
         for (path, file) in disk.durable() {
-            let to = target.join(path.strip_prefix(&self.folder).expect("it lies below the folder"));
+            let to = target.join(path.strip_prefix(&self.lake).expect("it lies below the folder"));
             match file {
                 None => std::fs::create_dir_all(&to).expect("make a folder"),
                 Some((number, whole)) => {
@@ -136,26 +149,17 @@ impl History {
         }
     }
 
-    /// Where the bytes of each file lie when all is over: nothing was really deleted.
+    /// Where the bytes of each file lie when all is over: in the lake, or among the deleted.
     fn places(&self) -> BTreeMap<usize, PathBuf> {
-        let mut disk = Disk::new(&self.folder);
-        for change in self.changes.iter().filter(|change| !matches!(change, Change::Remove(_))) {
+        let mut disk = Disk::new(&self.lake);
+        for change in &self.changes {
             disk.apply(change);
         }
-        let mut places = BTreeMap::new();
-        for (path, entry) in disk.now {
-            if let Entry::File(number) = entry {
-                places.insert(number, path);
-            }
-        }
-        // Replaced ones are heartbeats: the newest does as well as an older one.
-        for (path, number) in disk.replaced {
-            if let Some(Entry::File(newer)) = disk.replaced_by.get(&path) {
-                let place = places.get(newer).cloned().unwrap_or(path);
-                places.entry(number).or_insert(place);
-            }
-        }
-        places
+        let files = disk.now.into_iter().filter_map(|(path, entry)| match entry {
+            Entry::File(number) => Some((number, path)),
+            Entry::Folder => None,
+        });
+        files.collect()
     }
 }
 
@@ -169,26 +173,18 @@ enum Entry {
 /// Names as programs see them and as the disk has them.
 #[derive(Debug)]
 struct Disk {
+    root: PathBuf,
     now: BTreeMap<PathBuf, Entry>,
     synced: BTreeMap<PathBuf, Entry>,
     /// Files whose bytes are all on the disk.
     whole: BTreeSet<usize>,
     files: usize,
-    replaced: Vec<(PathBuf, usize)>,
-    replaced_by: BTreeMap<PathBuf, Entry>,
 }
 
 impl Disk {
     fn new(folder: &Path) -> Self {
         let root = BTreeMap::from([(folder.to_owned(), Entry::Folder)]);
-        Self {
-            now: root.clone(),
-            synced: root,
-            whole: BTreeSet::new(),
-            files: 0,
-            replaced: Vec::new(),
-            replaced_by: BTreeMap::new(),
-        }
+        Self { root: folder.to_owned(), now: root.clone(), synced: root, whole: BTreeSet::new(), files: 0 }
     }
 
     fn apply(&mut self, change: &Change) {
@@ -210,24 +206,17 @@ impl Disk {
             Change::Sync(path) => self.sync(path),
             Change::Rename(from, to) => {
                 if let Some(entry) = self.now.remove(from) {
-                    self.name(to, entry);
+                    self.now.insert(to.clone(), entry);
                 }
             }
             Change::Link(from, to) => {
                 if let Some(entry) = self.now.get(from).copied() {
-                    self.name(to, entry);
+                    self.now.insert(to.clone(), entry);
                 }
             }
             Change::Remove(path) => {
                 self.now.remove(path);
             }
-        }
-    }
-
-    fn name(&mut self, path: &Path, entry: Entry) {
-        if let Some(Entry::File(old)) = self.now.insert(path.to_owned(), entry) {
-            self.replaced.push((path.to_owned(), old));
-            self.replaced_by.insert(path.to_owned(), entry);
         }
     }
 
@@ -247,10 +236,10 @@ impl Disk {
 
     /// What is on the disk: folders, and files with whether their bytes are.
     fn durable(&self) -> Vec<(&Path, Option<(usize, bool)>)> {
-        let root = self.now.keys().next().expect("the folder itself is always there").clone();
+        let root = &self.root;
         let reached = |path: &Path| {
             path.ancestors()
-                .take_while(|above| above.starts_with(&root))
+                .take_while(|above| above.starts_with(root))
                 .all(|above| self.synced.contains_key(above))
         };
         let entries = self.synced.iter().filter(|(path, _)| reached(path));

@@ -4,7 +4,7 @@ use graph_emulator::TenantSpec;
 use promptlake_tests::is_full;
 use promptlake_tests::lake::Lake;
 use promptlake_tests::place::Kind;
-use promptlake_tests::power_loss::{History, traced};
+use promptlake_tests::power_loss::Watched;
 use promptlake_tests::program::{finish, run_command};
 use promptlake_tests::tenant::{pipeline, unlimited};
 
@@ -25,10 +25,11 @@ async fn whatever_was_not_synced_may_go_and_nothing_is_lost() {
     let file = pipeline(&emulator, &traced_lake, EAGER);
     let mut command = run_command(&file, emulator.client_secret());
     command.args(["--set", "source.requests_per_second=30"]);
-    let log = traced_lake.write_beside("logs/strace", b"");
-    let run = traced(&command, &log);
+    let folder = traced_lake.write_beside("watched/readme", b"").with_file_name("");
+    let watched = Watched::in_folder(&folder);
+    let run = watched.command(&command);
     tokio::task::spawn_blocking(move || finish(run)).await.unwrap().assert_code(0);
-    let history = History::read(&log, &traced_lake.path());
+    let history = watched.history(&traced_lake.path());
     let moments = history.moments();
     assert!(moments.len() > 100, "a run changes more names than {}", moments.len());
     for moment in moments.iter().step_by(spacing(moments.len())) {
