@@ -2,8 +2,9 @@
 //!
 //! The program runs under `strace`, and with a library before it that keeps a second name for every file it deletes, so
 //! that the bytes of all of them are there afterwards. Each moment of the log is then a disk: an entry of a directory is
-//! on it once the directory was synced, and the bytes of a file once the file was. What was not synced is taken for
-//! lost, and a name whose removal was not synced comes back: the worst that may happen.
+//! on it once the directory was synced, and the bytes of a file once the file was. What was not synced may be lost or
+//! there, so two disks are made: one without anything that was not synced, where a name whose removal was not synced
+//! comes back; and one with every name, and no bytes in files that were not synced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -101,6 +102,15 @@ impl Change {
     }
 }
 
+/// What is on a disk of what was not synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsynced {
+    /// Neither names nor bytes.
+    Nothing,
+    /// Names without bytes.
+    Names,
+}
+
 /// All that happened below a folder, in the order in which it was done.
 #[derive(Debug)]
 pub struct History {
@@ -124,13 +134,13 @@ impl History {
     }
 
     /// Makes `target` what the disk held after a moment, with bytes from what is left of the folder itself.
-    pub fn disk_after(&self, moment: usize, target: &Path) {
+    pub fn disk_after(&self, moment: usize, unsynced: Unsynced, target: &Path) {
         let mut disk = Disk::new(&self.lake);
         for change in &self.changes[..=moment] {
             disk.apply(change);
         }
         let bytes_at = self.places();
-        for (path, file) in disk.durable() {
+        for (path, file) in disk.left(unsynced) {
             let to = target.join(path.strip_prefix(&self.lake).expect("it lies below the folder"));
             match file {
                 None => std::fs::create_dir_all(&to).expect("make a folder"),
@@ -170,7 +180,7 @@ enum Entry {
     File(usize),
 }
 
-/// Names as programs see them and as the disk has them.
+/// Names as programs see them and as the disk has them, of the lake and of what was deleted.
 #[derive(Debug)]
 struct Disk {
     root: PathBuf,
@@ -235,14 +245,13 @@ impl Disk {
     }
 
     /// What is on the disk: folders, and files with whether their bytes are.
-    fn durable(&self) -> Vec<(&Path, Option<(usize, bool)>)> {
-        let root = &self.root;
+    fn left(&self, unsynced: Unsynced) -> Vec<(&Path, Option<(usize, bool)>)> {
+        let names = if unsynced == Unsynced::Names { &self.now } else { &self.synced };
+        let in_root = |above: &&Path| above.starts_with(&self.root);
         let reached = |path: &Path| {
-            path.ancestors()
-                .take_while(|above| above.starts_with(root))
-                .all(|above| self.synced.contains_key(above))
+            in_root(&path) && path.ancestors().take_while(in_root).all(|above| names.contains_key(above))
         };
-        let entries = self.synced.iter().filter(|(path, _)| reached(path));
+        let entries = names.iter().filter(|(path, _)| reached(path));
         entries
             .map(|(path, entry)| match entry {
                 Entry::Folder => (path.as_path(), None),
@@ -324,14 +333,21 @@ mod tests {
             Change::Remove("/l/a#1".into()),
         ];
         let mut disk = Disk::new(Path::new("/l"));
-        let mut held = Vec::new();
+        let (mut held, mut named) = (Vec::new(), Vec::new());
+        let files = |disk: &Disk, unsynced| {
+            let files = disk.left(unsynced).into_iter();
+            files.filter_map(|(path, file)| Some((path.to_owned(), file?.1))).collect::<Vec<_>>()
+        };
         for change in &changes {
             disk.apply(change);
-            let files =
-                disk.durable().into_iter().filter_map(|(path, file)| Some((path.to_owned(), file?.1)));
-            held.push(files.collect::<Vec<_>>());
+            held.push(files(&disk, Unsynced::Nothing));
+            named.push(files(&disk, Unsynced::Names));
         }
-        let files = |whole| vec![(PathBuf::from("/l/a"), whole), (PathBuf::from("/l/a#1"), whole)];
-        assert_eq!(held, [vec![], vec![], vec![], files(false), files(true), files(true)]);
+        let a = |whole| (PathBuf::from("/l/a"), whole);
+        let staged = |whole| (PathBuf::from("/l/a#1"), whole);
+        let both = |whole| vec![a(whole), staged(whole)];
+        assert_eq!(held, [vec![], vec![], vec![], both(false), both(true), both(true)]);
+        let (first, last) = (vec![staged(false)], vec![a(true)]);
+        assert_eq!(named, [first.clone(), first, both(false), both(false), both(true), last]);
     }
 }

@@ -4,7 +4,7 @@ use graph_emulator::TenantSpec;
 use promptlake_tests::is_full;
 use promptlake_tests::lake::Lake;
 use promptlake_tests::place::Kind;
-use promptlake_tests::power_loss::Watched;
+use promptlake_tests::power_loss::{Unsynced, Watched};
 use promptlake_tests::program::{finish, run_command};
 use promptlake_tests::tenant::{pipeline, unlimited};
 
@@ -13,7 +13,7 @@ const EAGER: &str = "[run]\nmemory_limit = \"128MiB\"\ncommit_every = \"100ms\"\
 
 /// Moments that are tried: every so many of all there are.
 fn spacing(moments: usize) -> usize {
-    if is_full() { (moments / 80).max(1) } else { (moments / 12).max(1) }
+    if is_full() { (moments / 160).max(1) } else { (moments / 24).max(1) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,10 +32,11 @@ async fn whatever_was_not_synced_may_go_and_nothing_is_lost() {
     let history = watched.history(&traced_lake.path());
     let moments = history.moments();
     assert!(moments.len() > 100, "a run changes more names than {}", moments.len());
-    for moment in moments.iter().step_by(spacing(moments.len())) {
+    for (number, moment) in moments.iter().step_by(spacing(moments.len())).enumerate() {
         let place = Kind::Local.place();
-        history.disk_after(*moment, std::path::Path::new(place.url()));
-        let after = history.name(*moment);
+        let unsynced = if number % 2 == 0 { Unsynced::Names } else { Unsynced::Nothing };
+        history.disk_after(*moment, unsynced, std::path::Path::new(place.url()));
+        let after = format!("{} with {unsynced:?} of what was not synced", history.name(*moment));
         let file = place.pipeline(&emulator, EAGER);
         let command = place.run_command(&file, &emulator);
         let ended = tokio::task::spawn_blocking(move || finish(command)).await.unwrap();
