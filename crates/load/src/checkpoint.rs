@@ -188,3 +188,72 @@ fn user_books(tenants: &[TenantId], entry: UserEntry) -> Result<(Owner, UserBook
     };
     Ok((Owner { tenant, user }, books))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+    use promptlake_flow::Clock;
+
+    use super::*;
+    use crate::ledger::{Ledger, LedgerMeans};
+    use crate::record::{Commit, Covered, Deed, Record, Touched};
+
+    const USERS: u128 = 20_000;
+    const USERS_A_COMMIT: u128 = 100;
+    const COMMITS: u64 = 10_000;
+    const HOUR_MICROS: i64 = 3_600_000_000;
+
+    fn owner(user: u128) -> Owner {
+        let guid = format!("{:08x}-0000-4000-8000-{user:012x}", user * 7_919 % 0xffff_ffff);
+        let tenant = TenantId::parse("aaaaaaaa-0000-0000-0000-000000000000").unwrap();
+        Owner { tenant, user: UserId::parse(&guid).unwrap() }
+    }
+
+    /// A commit of a hundred users, each of whom is covered a little further every two hundred commits.
+    fn record(sequence: u64) -> Record {
+        let first = u128::from(sequence) * USERS_A_COMMIT % USERS;
+        let round = sequence.cast_signed() / (USERS / USERS_A_COMMIT) as i64;
+        let at = |hour: i64| Timestamp::from_micros(1_735_689_600_000_000 + hour * HOUR_MICROS);
+        let owners = (first..first + USERS_A_COMMIT).map(owner);
+        let window = Window::new(at(round * 24), at(round * 24 + 24)).unwrap();
+        let covered = owners.clone().map(|owner| Covered { owner, window, page_count: 1, record_count: 9 });
+        let days = Some(DaySpan { first: window.from.day(), last: window.from.day() });
+        let touched = owners.map(|owner| Touched { owner, days, undated: false, rejects: None });
+        let commit = Commit { covered: covered.collect(), touched: touched.collect(), ..Commit::default() };
+        let deed = Deed { commit: Some(commit), ..Deed::default() };
+        let mut record =
+            Record::new(sequence, format!("r/{sequence}"), RunId::parse("r").unwrap(), at(0), deed);
+        record.lake = (sequence == 1).then(facts);
+        record
+    }
+
+    fn facts() -> LakeFacts {
+        LakeFacts { partition_by: vec!["date".into()] }
+    }
+
+    #[tokio::test]
+    async fn a_lake_of_ten_thousand_commits_of_a_hundred_users_each_opens_within_a_second() {
+        let pool = ComputePool::new(2).unwrap();
+        let store = Store::new(Arc::new(InMemory::new()));
+        let mut books = Books::default();
+        for sequence in 1..=COMMITS {
+            let record = record(sequence);
+            books.apply(&record);
+            if is_due(sequence) {
+                write(&store, &pool, &books).await.unwrap();
+            }
+            let body = Bytes::from(record.to_json());
+            store.create(&layout::record(sequence), body).await.unwrap();
+        }
+        let clock = Clock::starting_at(0);
+        let began = clock.elapsed();
+        let means = LedgerMeans { store, pool, clock };
+        let ledger = Ledger::open(means, RunId::parse("s").unwrap(), facts()).await.unwrap();
+        let took = clock.elapsed() - began;
+        assert_eq!(*ledger.books(), books);
+        println!("{COMMITS} commits, {USERS} users: opened in {} ms", took.as_millis());
+        assert!(took.as_millis() < 1_000, "it took {took:?}");
+    }
+}
