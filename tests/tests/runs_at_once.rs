@@ -1,7 +1,7 @@
 //! Several runs on one lake: shards, runs of the same users, and a run that slept through its own end.
 #![expect(clippy::unwrap_used, reason = "what a test does not get, fails it")]
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use graph_emulator::{Emulator, TenantSpec};
@@ -82,6 +82,29 @@ async fn of_two_runs_of_the_same_users_the_second_is_refused_and_names_the_first
     emulator.shutdown().await;
 }
 
+/// More than a person or an orchestrator waits before it kills.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_told_to_stop_while_it_publishes_leaves_the_rest_to_the_next_one() {
+    let emulator = unlimited(spec()).await;
+    let place = Kind::Local.place();
+    let mut merging = command(&place, &emulator, &[]);
+    merging.env("PROMPTLAKE_FAILPOINT", "merge.file_staged:3:stop").stderr(Stdio::piped());
+    let child = merging.spawn().unwrap();
+    wait_until_stopped(child.id()).await;
+    signal("-TERM", child.id());
+    wake(child.id());
+    let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    let ended: Ended =
+        tokio::time::timeout(STOP_WITHIN, ended).await.expect("it takes too long").unwrap().into();
+    ended.assert_code(130).assert_said("records are committed; the next run publishes them");
+    assert!(!std::path::Path::new(place.url()).join("interactions").exists());
+    run(&place, &emulator, &[]).await.assert_code(0);
+    assert_whole(&place, &emulator);
+    emulator.shutdown().await;
+}
+
 /// Where a run goes to sleep: with something staged, committed, recorded to be published, and half put in place.
 const SLEEPS: [&str; 5] =
     ["segment.staged", "commit.recorded", "publish.compacted", "publish.recorded", "place.looked_up"];
@@ -97,7 +120,11 @@ async fn wait_until_stopped(process: u32) {
 }
 
 fn wake(process: u32) {
-    assert!(Command::new("kill").args(["-CONT", &process.to_string()]).status().unwrap().success());
+    signal("-CONT", process);
+}
+
+fn signal(signal: &str, process: u32) {
+    assert!(Command::new("kill").args([signal, &process.to_string()]).status().unwrap().success());
 }
 
 async fn sleep_through_the_end(emulator: &Emulator, kind: Kind, moment: &str) {

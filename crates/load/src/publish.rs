@@ -1,6 +1,7 @@
 //! Publish: what compaction made becomes what readers see.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -16,6 +17,11 @@ use crate::record::{Commit, Deed, FileEntry, Publish, SegmentEntry};
 
 /// Files put in their places at once: each waits for the disk several times, and a disk likes company.
 const RENAMES_AT_ONCE: usize = 8;
+
+/// How often, and how many times, a store is asked for a copy that it said was done: a minute in all, far above what a
+/// server takes to copy one file.
+const PLACED_LOOK_EVERY: Duration = Duration::from_millis(200);
+const PLACED_LOOKS_MAX: u32 = 300;
 
 /// How a publish ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +182,7 @@ impl Lake {
             // Whoever else carries this out may have been quicker between our looks.
             if !self.lies_at(&path, file.bytes).await? {
                 placed?;
-                self.look_up(&path, file.bytes).await?;
+                self.wait_until_placed(&path, file.bytes).await?;
             }
         }
         failpoint::reach("place.placed");
@@ -184,6 +190,17 @@ impl Lake {
         store.delete(&staged).await?;
         failpoint::reach("place.staged_deleted");
         Ok(())
+    }
+
+    /// Waits for a store whose copy answered before it was done.
+    async fn wait_until_placed(&self, path: &Path, bytes: u64) -> Result<(), LoadError> {
+        for _ in 0..PLACED_LOOKS_MAX {
+            tokio::time::sleep(PLACED_LOOK_EVERY).await;
+            if self.lies_at(path, bytes).await? {
+                return Ok(());
+            }
+        }
+        self.look_up(path, bytes).await
     }
 
     async fn lies_at(&self, path: &Path, bytes: u64) -> Result<bool, LoadError> {

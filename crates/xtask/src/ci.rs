@@ -19,6 +19,7 @@ pub(crate) fn run(full: bool) -> Result<()> {
     let mut steps = Steps::default();
     let python = steps.step("tools: python with duckdb and moto", || tools::python(&root))?;
     let azurite = steps.step("tools: azurite", || tools::azurite(&root))?;
+    steps.step("tools: strace", tools::strace)?;
     let spark = full.then(|| steps.step("tools: spark", || tools::spark(&root))).transpose()?;
     steps.step("format", || cargo(&root, &["fmt", "--all", "--check"]))?;
     steps.step("clippy", || {

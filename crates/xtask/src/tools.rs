@@ -102,6 +102,14 @@ fn apt_install(packages: &[&str], hint: &'static str) -> Result<()> {
     run(Command::new("apt-get").args(["install", "-y", "-qq"]).args(packages)).context(hint)
 }
 
+/// The tracer of the test of power loss.
+pub(crate) fn strace() -> Result<()> {
+    if succeeds("strace", &["--version"]) {
+        return Ok(());
+    }
+    apt_install(&["strace"], "install strace, the test of power loss needs it")
+}
+
 /// cargo-deny, built where the machine has none.
 pub(crate) fn cargo_deny(root: &Path) -> Result<PathBuf> {
     if succeeds("cargo-deny", &["--version"]) {

@@ -316,6 +316,15 @@ async fn for_a_single_writer_a_store_without_conditions_is_taken() {
 }
 
 #[tokio::test]
+async fn a_copy_that_answers_early_is_waited_for_before_what_it_was_made_of_goes() {
+    let (objects, store) = faulty(Fault::CopiesLate);
+    run(store, &Plan::new(1, USERS)).await.unwrap();
+    for table in [Table::Interactions, Table::Links] {
+        assert_eq!(seen(&*objects, table).await, expected(USERS, table), "{table}");
+    }
+}
+
+#[tokio::test]
 async fn whatever_a_store_answers_a_record_is_there_once_after_a_run_that_goes_through() {
     let odd = [2, 3, 5, 7, 11];
     let faults = odd.map(Fault::FailsEvery).into_iter().chain(odd.map(Fault::ForgetsEvery));

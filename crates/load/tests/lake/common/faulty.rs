@@ -1,9 +1,10 @@
 //! A store with one fault, over another.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,8 +12,9 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+    UploadPart,
 };
 
 /// What is wrong with a store.
@@ -32,6 +34,8 @@ pub(crate) enum Fault {
     NoWrites,
     /// Nothing can be copied.
     NoCopies,
+    /// A copy answers before it is done: two looks later it is.
+    CopiesLate,
     /// Deleting says that it worked, and does nothing.
     NoDeletes,
     /// The second part of an upload is lost.
@@ -47,6 +51,8 @@ pub(crate) struct Faulty {
     conflicts: Arc<AtomicUsize>,
     /// Uploads that were aborted.
     pub(crate) aborted: Arc<AtomicUsize>,
+    /// Copies that are not done, with the looks at each.
+    copying: Arc<Mutex<BTreeMap<Path, (Path, usize)>>>,
 }
 
 fn broken(text: &str) -> Error {
@@ -55,7 +61,22 @@ fn broken(text: &str) -> Error {
 
 impl Faulty {
     pub(crate) fn new(fault: Fault, inner: Arc<dyn ObjectStore>) -> Self {
-        Self { inner, fault, changes: Arc::default(), conflicts: Arc::default(), aborted: Arc::default() }
+        let (changes, conflicts, aborted) = Default::default();
+        Self { inner, fault, changes, conflicts, aborted, copying: Arc::default() }
+    }
+
+    /// Somebody looks at a copy: the second time it is done.
+    async fn look(&self, path: &Path) -> Result<()> {
+        let done = {
+            let mut copying = self.copying.lock().unwrap();
+            let Some((_, looks)) = copying.get_mut(path) else { return Ok(()) };
+            *looks += 1;
+            if *looks < 3 { None } else { copying.remove(path) }
+        };
+        match done {
+            Some((from, _)) => self.inner.copy(&from, path).await,
+            None => Ok(()),
+        }
     }
 
     /// Whether this change does nothing, and whether its answer gets lost. The probe is spared: it has tests of its own.
@@ -118,6 +139,7 @@ impl ObjectStore for Faulty {
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        self.look(path).await?;
         self.inner.get_opts(path, options).await
     }
 
@@ -157,6 +179,10 @@ impl ObjectStore for Faulty {
         let (fails, forgets) = self.turn(to);
         if fails || self.fault == Fault::NoCopies {
             return Err(broken("500"));
+        }
+        if self.fault == Fault::CopiesLate && !to.as_ref().starts_with("_promptlake/") {
+            self.copying.lock().unwrap().insert(to.clone(), (from.clone(), 0));
+            return Ok(());
         }
         let copied = self.inner.copy_opts(from, to, options).await;
         if forgets { copied.and(Err(broken("the answer got lost"))) } else { copied }
