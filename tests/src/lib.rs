@@ -5,6 +5,7 @@
 
 pub mod duckdb;
 pub mod lake;
+pub mod memory;
 pub mod place;
 pub mod power_loss;
 pub mod program;

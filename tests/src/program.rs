@@ -4,11 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
-/// The program. The tests are those of its package, so cargo builds it before them, beside their folder.
+/// The program: what `PROMPTLAKE_PROGRAM` names, such as a release build to be measured, else what cargo built. The
+/// tests are those of its package, so it is built before them, beside their folder.
 #[must_use]
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
+        if let Some(program) = std::env::var_os("PROMPTLAKE_PROGRAM") {
+            return PathBuf::from(program);
+        }
         let test = std::env::current_exe().expect("the test is a program");
         let folder = test.ancestors().nth(2).expect("it lies in target/<profile>/deps");
         let program = folder.join("promptlake");
