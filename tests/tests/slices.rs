@@ -207,9 +207,21 @@ fn committed(lake: &Path) -> Vec<String> {
     users
 }
 
-async fn wait_until_committed(lake: &Path, users: usize, child: &mut Child) {
+/// The pages of a user's whole history: one also where there is nothing.
+fn pages(tenant: &Tenant, user: &User) -> u64 {
+    tenant.records(user).div_ceil(100).max(1)
+}
+
+/// The pages beyond the first of users who are covered: those that are asked for in vain where coverage is not heeded.
+fn pages_saved(tenant: &Tenant, covered: &[String]) -> u64 {
+    let users = covered.iter().map(|id| tenant.find_user(id).unwrap());
+    users.map(|user| pages(tenant, &user) - 1).sum()
+}
+
+/// Waits until commits cover users of so many pages beyond the first of each.
+async fn wait_until_committed(tenant: &Tenant, lake: &Path, saved: u64, child: &mut Child) {
     let coming = async {
-        while committed(lake).len() < users {
+        while pages_saved(tenant, &committed(lake)) < saved {
             assert!(child.try_wait().unwrap().is_none(), "the run ended before its moment came");
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -224,17 +236,16 @@ async fn after_a_kill_only_what_no_commit_covers_is_asked_for() {
         ServerOptions { requests_per_second: None, ragged_pages: false, ..ServerOptions::default() };
     let emulator = serve(spec.clone(), options.clone()).await;
     emulator.show_as_of(AFTER_MS);
-    let lake = Lake::new();
+    let (lake, tenant) = (Lake::new(), emulator.tenant());
     let first = run_command(&pipeline(&emulator, &lake, EAGER), emulator.client_secret());
     let mut child = start(with_eager_settings(first));
-    wait_until_committed(&lake.path(), 5, &mut child).await;
+    wait_until_committed(tenant, &lake.path(), 10, &mut child).await;
     child.kill().unwrap();
     child.wait().unwrap();
     let published: Vec<String> =
         objects_below(&lake.path()).into_iter().filter(|path| path.ends_with(".parquet")).collect();
     assert!(published.is_empty(), "killed before any publish: {published:?}");
     let covered_before = committed(&lake.path());
-    let tenant = emulator.tenant();
     assert!(covered_before.len() < tenant.users().count(), "it was killed in the middle");
 
     // The same tenant anew, which was asked for nothing yet.
@@ -242,9 +253,8 @@ async fn after_a_kill_only_what_no_commit_covers_is_asked_for() {
     anew.show_as_of(AFTER_MS + HOUR_MS);
     let last = with_eager_settings(run_command(&pipeline(&anew, &lake, EAGER), anew.client_secret()));
     tokio::task::spawn_blocking(move || finish(last)).await.unwrap().assert_code(0);
-    let pages = |user: &User| tenant.records(user).div_ceil(100).max(1);
     let missing = tenant.users().filter(|user| !covered_before.contains(&user.id));
-    let expected: u64 = missing.map(|user| pages(&user)).sum();
+    let expected: u64 = missing.map(|user| pages(tenant, &user)).sum();
     // Of those who are covered, only the hour since is asked for.
     assert_eq!(anew.report().interactions_requests, expected + covered_before.len() as u64);
     lake.assert_holds(tenant);
