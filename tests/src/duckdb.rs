@@ -13,6 +13,7 @@ const SCRIPT: &str = "\
 import duckdb, json, sys
 connection = duckdb.connect()
 connection.execute(\"SET TimeZone='UTC'\")
+connection.execute('SET enable_progress_bar = false')
 rows = connection.execute(sys.stdin.read()).fetchall()
 json.dump(rows, sys.stdout, default=str)
 ";

@@ -179,10 +179,19 @@ impl Pulse {
                 heartbeat.renewed_at = Timestamp::from_micros(clock.now_micros());
                 let began = clock.elapsed();
                 let deadline = (renewed + stale_after / 2).saturating_sub(began);
-                match tokio::time::timeout(deadline, heartbeat.write(&store)).await {
+                let mut write = std::pin::pin!(heartbeat.write(&store));
+                match tokio::time::timeout(deadline, &mut write).await {
                     Ok(Ok(())) => renewed = began,
                     Ok(Err(error)) => tracing::warn!(%error, "could not renew the heartbeat"),
-                    Err(_) => tracing::warn!("the heartbeat was not renewed in time"),
+                    Err(_) => {
+                        tracing::warn!("the heartbeat was not renewed in time");
+                        sender.send(Some(clock.elapsed().saturating_sub(renewed))).ok();
+                        // It may still land: whoever stops this waits for it, and then deletes it.
+                        if let Err(error) = write.await {
+                            tracing::warn!(%error, "could not renew the heartbeat");
+                        }
+                        return;
+                    }
                 }
                 let past = clock.elapsed().saturating_sub(renewed);
                 if past >= stale_after / 2 {

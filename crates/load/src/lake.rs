@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::encode::FileCompression;
 use crate::error::LoadError;
+use crate::failpoint;
 use crate::heartbeat::Pulse;
 use crate::layout;
 use crate::ledger::{Appended, Ledger};
@@ -103,8 +104,12 @@ impl Lake {
         Ok(self.ledger.append(deed).await?)
     }
 
-    /// Ends the heartbeat, and takes away what showed that this run lives.
+    /// Takes away what this run staged and no record needs, ends the heartbeat, and takes away what showed that this
+    /// run lives: in this order, since what is staged without a heartbeat makes others wait.
     pub(crate) async fn leave(&mut self) -> Result<(), LoadError> {
+        let own = self.run.id.clone();
+        self.delete_unneeded(&own).await?;
+        failpoint::reach("leave.staging_deleted");
         self.pulse.stop().await;
         Ok(self.means.store.delete(&layout::heartbeat(&self.run.id)).await?)
     }

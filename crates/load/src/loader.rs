@@ -51,7 +51,14 @@ pub struct Loader {
 
 impl Loader {
     /// Opens a lake: shows that this run lives, reads the ledger, and finishes what earlier runs left.
-    pub async fn open(means: Means, settings: LakeSettings, run: Run) -> Result<Self, LoadError> {
+    ///
+    /// Once `stop` is asked for, what earlier runs left is not finished: the run then ends without anything new.
+    pub async fn open(
+        means: Means,
+        settings: LakeSettings,
+        run: Run,
+        stop: CancellationToken,
+    ) -> Result<Self, LoadError> {
         let heartbeat = Heartbeat {
             run_id: run.id.clone(),
             started_at: run.started_at,
@@ -63,7 +70,7 @@ impl Loader {
         // Before anything is staged, so that nothing staged is ever without a heartbeat.
         heartbeat.write(&means.store).await?;
         let (every, stale_after) = (settings.heartbeat_every, settings.stale_after);
-        let pulse = Pulse::start(means.store.clone(), heartbeat, means.clock, every, stale_after);
+        let mut pulse = Pulse::start(means.store.clone(), heartbeat, means.clock, every, stale_after);
         failpoint::reach("heartbeat.written");
         let facts = LakeFacts { partition_by: vec!["date".into()] };
         let ledger_means =
@@ -71,9 +78,13 @@ impl Loader {
         let ledger = Ledger::open(ledger_means, run.id.clone(), facts).await;
         if ledger.is_err() {
             // It never began: nobody should wait for it. Where even that fails, its heartbeat goes stale.
-            drop(means.store.delete(&layout::heartbeat(&run.id)).await);
+            pulse.stop().await;
+            if let Err(error) = means.store.delete(&layout::heartbeat(&run.id)).await {
+                tracing::warn!(%error, "could not delete the heartbeat of a run that did not begin");
+            }
         }
         let mut lake = Lake::new(means, settings, run, ledger?, pulse);
+        lake.stop = stop;
         failpoint::reach("ledger.opened");
         if let Err(error) = lake.recover_at_start().await {
             match error {
@@ -101,11 +112,12 @@ impl Loader {
     }
 
     /// Refuses a lake whose coverage reaches beyond `now`.
-    pub fn check_coverage(&self, now: Timestamp) -> Result<(), LoadError> {
-        match self.books().covered_after(now) {
-            Some((owner, until)) => Err(LoadError::FutureCoverage { owner, until, now }),
-            None => Ok(()),
+    pub async fn check_coverage(mut self, now: Timestamp) -> Result<Self, LoadError> {
+        if let Some((owner, until)) = self.books().covered_after(now) {
+            self.lake.leave().await?;
+            return Err(LoadError::FutureCoverage { owner, until, now });
         }
+        Ok(self)
     }
 
     /// Refuses users of whom another run has committed rows that are not published yet, and gives this run up.
@@ -124,15 +136,10 @@ impl Loader {
         run.map_or(Ok(()), |run| Err(LoadError::UserInCommon { owner, run: run.clone() }))
     }
 
-    /// Takes everything until the channel closes, then commits and publishes. Once `stop` is asked for, what came
+    /// Takes everything until the channel closes, then commits and publishes. Once a stop is asked for, what came
     /// is committed and left for the next run to publish: that may take longer than a stop should. A run that fails
     /// gives itself up, and takes away what it staged in vain.
-    pub async fn run(
-        mut self,
-        input: mpsc::Receiver<Loading>,
-        stop: CancellationToken,
-    ) -> Result<Loaded, LoadError> {
-        self.lake.stop = stop;
+    pub async fn run(mut self, input: mpsc::Receiver<Loading>) -> Result<Loaded, LoadError> {
         let loaded = self.load(input).await;
         if loaded.is_err() {
             self.lake.give_up().await;
@@ -211,6 +218,10 @@ impl Loader {
         // Published by now, perhaps.
         self.declare_stake();
         self.lake.ledger.catch_up().await?;
+        if self.check_user(owner).is_err() {
+            // Of a run that has ended since, perhaps: what it committed is published by whoever comes first.
+            self.lake.recover_ended().await?;
+        }
         self.check_user(owner)
     }
 
@@ -320,8 +331,6 @@ impl Loader {
         if published == Published::Stopped {
             return self.finish_early().await;
         }
-        self.lake.delete_unneeded(&own).await?;
-        failpoint::reach("leave.staging_deleted");
         self.lake.leave().await?;
         Ok(Loaded::Published)
     }
@@ -331,8 +340,6 @@ impl Loader {
         self.commit().await?;
         // So that no run, on whatever host, waits for this one.
         self.lake.ledger.surrender().await?;
-        let own = self.lake.run.id.clone();
-        self.lake.delete_unneeded(&own).await?;
         self.lake.leave().await?;
         Ok(Loaded::Committed)
     }

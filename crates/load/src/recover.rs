@@ -13,7 +13,7 @@ use crate::failpoint;
 use crate::heartbeat::{self, Heartbeat, Life, ProcessIdentity, delta};
 use crate::lake::Lake;
 use crate::layout;
-use crate::ledger::Appended;
+use crate::publish::Published;
 use crate::record::{Deed, Publish};
 
 /// How often a run looks whether another has finished recovering what both found.
@@ -40,21 +40,39 @@ impl Lake {
     /// Refuses while another run lives that reads the same users. Where another run that lives is recovering already,
     /// waits for it: what it publishes has to be known before anything is read.
     pub(crate) async fn recover_at_start(&mut self) -> Result<(), LoadError> {
+        let mut others = self.other_runs().await?;
+        self.refuse_nothing_to_take_over(&others)?;
+        // Ends when the other has finished or its heartbeat is stale, and at once when a stop is asked for.
         loop {
-            let others = self.other_runs().await?;
-            self.refuse_if_needed(&others)?;
-            if self.recover(&others).await? {
+            self.refuse_live_runs(&others)?;
+            if self.recover(&others).await? || self.stop.is_cancelled() {
                 return Ok(());
             }
-            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
-            self.ledger.catch_up().await?;
+            let stop = self.stop.clone();
+            // Either way it looks again, and a stop ends it then.
+            drop(tokio::time::timeout(LOOK_AGAIN_AFTER, stop.cancelled()).await);
+            others = self.other_runs().await?;
         }
     }
 
-    /// The same before the last publish, for runs that ended meanwhile. Says which unfinished ones it leaves alone.
+    /// The same for runs that ended meanwhile.
+    pub(crate) async fn recover_ended(&mut self) -> Result<(), LoadError> {
+        let others = self.other_runs().await?;
+        self.recover(&others).await.map(drop)
+    }
+
+    /// The same before the last publish. Says which unfinished runs it leaves alone. What keeps it from finishing
+    /// another run keeps this one from nothing: the next run meets it at its start.
     pub(crate) async fn recover_before_last_publish(&mut self) -> Result<(), LoadError> {
         let others = self.other_runs().await?;
-        self.recover(&others).await?;
+        match self.recover(&others).await {
+            Ok(_) => {}
+            Err(error @ (LoadError::Ledger(_) | LoadError::Heartbeat(_))) => return Err(error),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                tracing::warn!(%error, %cause, "could not finish another run; `promptlake verify` says more");
+            }
+        }
         let silent = delta(2 * self.settings.heartbeat_every);
         for (run, other) in &others.runs {
             let quiet = other.heartbeat.as_ref().is_none_or(|(_, renewed)| others.now - *renewed > silent);
@@ -65,12 +83,15 @@ impl Lake {
         Ok(())
     }
 
-    fn refuse_if_needed(&self, others: &Others) -> Result<(), LoadError> {
-        if let Some(wanted) = &self.settings.take_over
-            && !others.runs.contains_key(wanted)
-        {
-            return Err(LoadError::NothingToTakeOver { run: wanted.clone() });
+    fn refuse_nothing_to_take_over(&self, others: &Others) -> Result<(), LoadError> {
+        let wanted = self.settings.take_over.as_ref();
+        match wanted.filter(|run| !others.runs.contains_key(*run)) {
+            Some(run) => Err(LoadError::NothingToTakeOver { run: run.clone() }),
+            None => Ok(()),
         }
+    }
+
+    fn refuse_live_runs(&self, others: &Others) -> Result<(), LoadError> {
         for (run, other) in &others.runs {
             let Some(whereabouts) = &other.alive else { continue };
             let scope = other.heartbeat.as_ref().map(|(heartbeat, _)| &heartbeat.scope);
@@ -120,12 +141,13 @@ impl Lake {
         for (sequence, publish) in open {
             self.carry_out(&publish).await?;
             failpoint::reach("recover.placed");
-            let done = self.append(Deed { carried_out: vec![sequence], ..Deed::default() }).await?;
-            debug_assert!(matches!(done, Appended::Made(_) | Appended::Overtaken));
+            self.append(Deed { carried_out: vec![sequence], ..Deed::default() }).await?;
             failpoint::reach("recover.carried_out");
         }
         // Published before anything new is read, so that known rows are always found in published files.
-        self.publish_ended(runs).await?;
+        if self.publish_ended(runs).await? == Published::Stopped {
+            return Ok(());
+        }
         failpoint::reach("recover.published");
         for run in runs {
             self.delete_unneeded(run).await?;
@@ -135,21 +157,24 @@ impl Lake {
         Ok(())
     }
 
-    async fn other_runs(&self) -> Result<Others, LoadError> {
-        let store = &self.means.store;
+    async fn other_runs(&mut self) -> Result<Others, LoadError> {
+        let store = self.means.store.clone();
         let own = store.head(&layout::heartbeat(&self.run.id)).await?;
         let now = own.map(|object| object.last_modified).unwrap_or_default();
         let mut runs: BTreeMap<RunId, Other> = BTreeMap::new();
-        for (heartbeat, renewed) in heartbeat::read_all(store).await? {
-            let run = heartbeat.run_id.clone();
-            runs.entry(run).or_default().heartbeat = Some((heartbeat, renewed));
-        }
         for object in store.list(&layout::staging_dir()).await? {
             if let Some(run) = layout::staging_run(&object.location) {
                 let staged = &mut runs.entry(run).or_default().staged;
                 *staged = (*staged).max(Some(object.last_modified));
             }
         }
+        // After the staged objects, so that none of them is without the heartbeat that was written before it.
+        for (heartbeat, renewed) in heartbeat::read_all(&store).await? {
+            let run = heartbeat.run_id.clone();
+            runs.entry(run).or_default().heartbeat = Some((heartbeat, renewed));
+        }
+        // A run that has left since then left nothing open.
+        self.ledger.catch_up().await?;
         let books = self.ledger.books();
         let committed = books.segments.iter().map(|(run, _)| run);
         for run in committed.chain(books.open_publishes.values().map(|(run, _)| run)) {

@@ -54,17 +54,7 @@ impl Shard {
         let mut key = [0; 32];
         key[..16].copy_from_slice(owner.tenant.as_bytes());
         key[16..].copy_from_slice(owner.user.as_bytes());
-        self.holds_key(&key)
-    }
-
-    /// Whether a saved file is of this shard, by a hash of its path.
-    #[must_use]
-    pub fn holds_path(self, path: &str) -> bool {
-        self.holds_key(path.as_bytes())
-    }
-
-    fn holds_key(self, key: &[u8]) -> bool {
-        xxh3_64(key) % u64::from(self.of) == u64::from(self.index)
+        xxh3_64(&key) % u64::from(self.of) == u64::from(self.index)
     }
 }
 

@@ -9,6 +9,7 @@ use promptlake_flow::{Clock, ComputePool, Silent};
 use promptlake_load::{Loader, Means, Run, Scope, StoreLocation};
 use promptlake_model::{RunId, Timestamp};
 use rand::RngExt;
+use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
 use crate::memory::Shares;
@@ -59,7 +60,7 @@ impl Lake {
         let scope = Scope { selection: "recovery alone".into(), shard: None };
         let run = Run { id: RunId::new(started_at, run::chance()?.random()), started_at, scope };
         let settings = run::lake_settings(&self.pipeline, self.shares);
-        let loader = Loader::open(self.means.clone(), settings, run).await?;
+        let loader = Loader::open(self.means.clone(), settings, run, CancellationToken::new()).await?;
         Ok(loader.close().await?)
     }
 }

@@ -9,9 +9,7 @@ use promptlake_load::{
     Books, FileCompression, LakeSettings, Loaded, Loader, Means, Run, Scope, Shard, Store, Wanted,
     WantedStart,
 };
-use promptlake_model::{
-    Owner, RunId, SavedFile, Slice, SliceId, SliceScope, TenantId, Timestamp, UserProfile,
-};
+use promptlake_model::{Owner, RunId, Slice, SliceId, SliceScope, TenantId, Timestamp, UserProfile};
 use promptlake_transform::{TransformSettings, Transformer};
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt, SeedableRng};
@@ -120,9 +118,7 @@ impl Context {
         if shares.page_bytes_max < LEAST_PAGE_BYTES {
             return Err(too_many_readers(readers, shares));
         }
-        if arguments.shard.is_some() && pipeline.destination.store.single_writer {
-            return Err(shard_of_single_writer());
-        }
+        refuse_shard(arguments, &pipeline)?;
         let pool = ComputePool::new(0).map_err(|error| Failure::internal(&error, "start"))?;
         Ok(Self {
             pages_budget: ByteBudget::new(shares.pages_bytes),
@@ -177,7 +173,7 @@ impl Context {
             clock: self.clock,
             observer: Arc::clone(&self.tally) as _,
         };
-        Ok(Loader::open(means, settings, self.run.clone()).await?)
+        Ok(Loader::open(means, settings, self.run.clone(), self.stop.clone()).await?)
     }
 }
 
@@ -214,9 +210,21 @@ pub(crate) fn lake_settings(pipeline: &Pipeline, shares: Shares) -> LakeSettings
     }
 }
 
-fn shard_of_single_writer() -> Failure {
-    let error = std::io::Error::other("destination.single_writer says that nobody else writes to this lake");
-    Failure::setting(&error, "take --shard", "leave out --shard, or use a store that takes conditional puts")
+/// Shards are of users, and runs beside one another.
+fn refuse_shard(arguments: &RunArguments, pipeline: &Pipeline) -> Result<(), Failure> {
+    let (wrong, hint) = match &pipeline.source {
+        _ if arguments.shard.is_none() => return Ok(()),
+        Source::Files(_) => (
+            "users are not known before their files are read",
+            "leave out --shard, and run one pipeline file for each folder of users",
+        ),
+        Source::Graph(_) if pipeline.destination.store.single_writer => (
+            "destination.single_writer says that nobody else writes to this lake",
+            "leave out --shard, or use a store that takes conditional puts",
+        ),
+        Source::Graph(_) => return Ok(()),
+    };
+    Err(Failure::setting(&std::io::Error::other(wrong), "take --shard", hint))
 }
 
 fn too_many_readers(readers: usize, shares: Shares) -> Failure {
@@ -250,8 +258,7 @@ async fn run_graph(context: &Context, source: &GraphSource) -> Result<Option<Ran
         discovery = tenant.client.discover(&selection) => discovery?,
     };
     let now = honest_now(context.clock, discovery.server_time);
-    let loader = context.open_lake().await?;
-    loader.check_coverage(now)?;
+    let loader = context.open_lake().await?.check_coverage(now).await?;
     let users = discovery.users.into_iter().map(|user| (user.id, user.profile));
     let users = users.map(|(user, profile)| (Owner { tenant: tenant.id, user }, profile));
     let users = users.filter(|(owner, _)| context.shard.is_none_or(|shard| shard.holds(owner)));
@@ -261,8 +268,7 @@ async fn run_graph(context: &Context, source: &GraphSource) -> Result<Option<Ran
     let (client, stop) = (tenant.client.clone(), context.stop.clone());
     let extract = |pages| async move { client.extract(plans, pages, stop).await };
     let transformer = context.transformer(now);
-    let ended =
-        topology::flow(extract, transformer, loader, context.pool.clone(), context.stop.clone()).await;
+    let ended = topology::flow(extract, transformer, loader, context.pool.clone()).await;
     tenant.disconnect().await;
     let unresolved = discovery.unresolved.iter().map(name_unresolved).collect();
     Ok(Some(Ran { ended, unresolved }))
@@ -273,16 +279,13 @@ async fn run_files(context: &Context, source: &settings::FilesSource) -> Result<
     let found = files.list().await?;
     let now = Timestamp::from_micros(context.clock.now_micros());
     let loader = context.open_lake().await?;
-    let ours = |file: &SavedFile| context.shard.is_none_or(|shard| shard.holds_path(&file.path));
-    let new = found.into_iter().filter(ours);
-    let new = new.filter(|file| !loader.books().has_file(source.tenant_id, file));
+    let new = found.into_iter().filter(|file| !loader.books().has_file(source.tenant_id, file));
     let slices: Vec<Arc<Slice>> =
         new.zip(0..).map(|(file, id)| slice(id, source.tenant_id, SliceScope::File(file))).collect();
     let stop = context.stop.clone();
     let extract = |pages| async move { files.extract(slices, pages, stop).await };
     let transformer = context.transformer(now);
-    let ended =
-        topology::flow(extract, transformer, loader, context.pool.clone(), context.stop.clone()).await;
+    let ended = topology::flow(extract, transformer, loader, context.pool.clone()).await;
     Ok(Some(Ran { ended, unresolved: Vec::new() }))
 }
 

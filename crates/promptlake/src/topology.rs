@@ -8,7 +8,6 @@ use promptlake_flow::{ComputePool, Held, JobPanicked};
 use promptlake_load::{LoadError, Loaded, Loader, Loading};
 use promptlake_transform::Transformer;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 /// Items that wait between two stages. Few: what they weigh is bounded by the permits that they carry, and more of
 /// them would only lie about.
@@ -31,14 +30,13 @@ pub(crate) async fn flow<E: Future<Output = Result<(), ExtractError>>>(
     transformer: Transformer,
     loader: Loader,
     pool: ComputePool,
-    stop: CancellationToken,
 ) -> Ended {
     let (pages, pages_waiting) = mpsc::channel(ITEMS_WAITING);
     let (rows, rows_waiting) = mpsc::channel(ITEMS_WAITING);
     let (extract, transform, load) = tokio::join!(
         extract(pages),
         transform(pages_waiting, rows, Arc::new(transformer), pool),
-        loader.run(rows_waiting, stop),
+        loader.run(rows_waiting),
     );
     Ended { extract, transform, load }
 }

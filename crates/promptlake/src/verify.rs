@@ -30,14 +30,17 @@ pub(crate) async fn verify(arguments: VerifyArguments) -> Result<Outcome, Failur
         return Err(lake.is_none());
     }
     let mut report = Report { verification, repaired: 0 };
-    let repairable = report.verification.findings.iter().filter(|finding| finding.is_repairable()).count();
+    let repairable_in = |verification: &Verification| {
+        verification.findings.iter().filter(|finding| finding.is_repairable()).count()
+    };
+    let repairable = repairable_in(&report.verification);
     if arguments.repair && repairable > 0 {
         if let Err(failure) = lake.recover().await {
             report.print(arguments.json);
             return Err(failure);
         }
         report.verification = promptlake_load::verify(&lake.means, settings).await?;
-        report.repaired = repairable;
+        report.repaired = repairable.saturating_sub(repairable_in(&report.verification));
     }
     report.print(arguments.json);
     Ok(if report.verification.findings.is_empty() { Outcome::Done } else { Outcome::Found })

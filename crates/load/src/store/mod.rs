@@ -18,6 +18,7 @@ pub use options::{OptionFault, ServerFault};
 pub use probe::ProbeError;
 pub use writer::ObjectWriter;
 
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
@@ -51,8 +52,9 @@ pub enum Created {
 /// How a staged object becomes a published one, so that it is seen whole or not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Placing {
-    /// A local copy is a hard link, and over an existing target leaves a second name behind when it is repeated.
-    Rename,
+    /// A hard link where there is none. Over an existing target a local copy leaves a third name behind when it is
+    /// repeated, so there it is a rename.
+    Link,
     /// The store copies by itself, and shows the copy when it is whole.
     Copy,
     /// The store's own copy shows an empty object before it is done.
@@ -75,7 +77,7 @@ impl Store {
         std::fs::create_dir_all(root).map_err(|error| failed(local_error(error)))?;
         let objects = LocalFileSystem::new_with_prefix(root).map_err(failed)?.with_fsync(true);
         let local_root = Some(root.to_owned());
-        Ok(Self { local_root, placing: Placing::Rename, ..Self::new(Arc::new(objects)) })
+        Ok(Self { local_root, placing: Placing::Link, ..Self::new(Arc::new(objects)) })
     }
 
     /// A lake in a store of one's own, as tests use it. Its copies must be seen whole or not at all.
@@ -182,7 +184,8 @@ impl Store {
         let Some(root) = &self.local_root else { return Ok(()) };
         // What a killed writer left half-written has a name that the store does not list.
         match tokio::fs::remove_dir_all(root.join(directory.as_ref())).await {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            // A run that slept may write there again just now: the next one deletes it.
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => {
                 Err(failed("delete", directory, local_error(error)))
             }
             _ => Ok(()),

@@ -108,12 +108,17 @@ fn azure(url: &RemoteUrl, options: &BTreeMap<String, String>) -> Result<Microsof
         builder.get_config_value(key)
     })?;
     // It would change the server to the one of another variable, behind the check.
-    if builder.get_config_value(&AzureConfigKey::UseEmulator).is_some_and(|value| value == "true") {
+    if builder.get_config_value(&AzureConfigKey::UseEmulator).is_some_and(|value| !is_off(&value)) {
         let option = AzureConfigKey::UseEmulator.as_ref().to_owned();
         return Err(OpenError::Server { option, fault: ServerFault::Url });
     }
     let timeout = AzureConfigKey::Client(ClientConfigKey::Timeout);
     Ok(builder.with_container_name(url.bucket()).with_config(timeout, timeout_text()).with_retry(retries()))
+}
+
+/// Every spelling that `object_store` takes for false.
+fn is_off(value: &str) -> bool {
+    ["false", "0", "off", "no", "n"].iter().any(|off| value.eq_ignore_ascii_case(off))
 }
 
 fn gcs(url: &RemoteUrl, options: &BTreeMap<String, String>) -> Result<GoogleCloudStorageBuilder, OpenError> {

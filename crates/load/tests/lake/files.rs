@@ -17,7 +17,6 @@ use promptlake_model::{
     Timestamp,
 };
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 /// The rows of a page of [`text_page`].
 const PAGE_ROWS: u64 = 200;
@@ -102,7 +101,7 @@ async fn published(scene: Scene) -> BTreeMap<String, Bytes> {
         }
         sender.send(Loading::UserEnd(user_end(1, scene.days * scene.pages_a_day))).await.unwrap();
     };
-    let (loaded, ()) = tokio::join!(loader.run(receiver, CancellationToken::new()), feed);
+    let (loaded, ()) = tokio::join!(loader.run(receiver), feed);
     loaded.unwrap();
     let listed: Vec<_> = objects.list(None).try_collect().await.unwrap();
     let mut published = BTreeMap::new();

@@ -242,6 +242,7 @@ async fn committed_segments_of_a_dead_run_are_published_by_exactly_one_of_those_
             run_with_stale_after(store.clone(), &second, LONG),
             run_with_stale_after(store.clone(), &third, LONG),
         );
+        assert!(both.0.is_ok() || both.1.is_ok(), "{changes}: somebody finishes it");
         for loaded in [both.0, both.1] {
             // Whoever came when all was done has nothing to take over.
             assert!(
@@ -302,6 +303,24 @@ async fn users_whose_rows_another_run_has_not_published_are_refused_before_anyth
     first.end().await.unwrap();
     run_with_stale_after(store, &apart(3, [1]), LONG).await.unwrap();
     assert_whole(&*objects, 1..2).await;
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_user_of_a_run_that_was_stopped_is_read_by_one_that_lived_beside_it() {
+    let (objects, store) = memory();
+    let plan = apart(1, [1]);
+    let first = start(store.clone(), &plan, LONG).await.unwrap();
+    let second = start(store.clone(), &apart(2, [2]), LONG).await.unwrap();
+    first.send_user(0, 1).await;
+    wait_for_records(&*objects, 4).await;
+    plan.stop.cancel();
+    assert_eq!(first.end().await.unwrap(), Loaded::Committed);
+    assert_eq!(seen(&*objects, Table::Interactions).await.len(), 0, "a stop publishes nothing");
+    // The rows of user 1 are published first, by the run that now reads him, and known then.
+    second.send_user(0, 2).await;
+    second.send_user(1, 1).await;
+    assert_eq!(second.end().await.unwrap(), Loaded::Published);
+    assert_whole(&*objects, 1..3).await;
 }
 
 #[tokio::test(flavor = "local")]

@@ -113,6 +113,7 @@ pub(crate) struct Plan {
     pub(crate) shard: Option<Shard>,
     pub(crate) heartbeat_every: Duration,
     pub(crate) take_over: Option<RunId>,
+    pub(crate) stop: CancellationToken,
 }
 
 impl Plan {
@@ -129,6 +130,7 @@ impl Plan {
             shard: None,
             heartbeat_every: Duration::from_hours(1),
             take_over: None,
+            stop: CancellationToken::new(),
         }
     }
 }
@@ -164,7 +166,13 @@ pub(crate) async fn open_with_stale_after(
         clock: Clock::starting_at(started_at.micros()),
         observer: Arc::new(Silent),
     };
-    Loader::open(means, settings, Run { id: RunId::new(started_at, plan.run), started_at, scope }).await
+    Loader::open(
+        means,
+        settings,
+        Run { id: RunId::new(started_at, plan.run), started_at, scope },
+        plan.stop.clone(),
+    )
+    .await
 }
 
 /// A run that does not take others for dead before this has passed since their last heartbeat.
@@ -200,7 +208,7 @@ pub(crate) async fn run_with_stale_after(
             }
         }
     };
-    let (loaded, ()) = tokio::join!(loader.run(receiver, CancellationToken::new()), feed);
+    let (loaded, ()) = tokio::join!(loader.run(receiver), feed);
     loaded
 }
 
@@ -214,7 +222,7 @@ pub(crate) struct Fed {
 pub(crate) async fn start(store: Store, plan: &Plan, stale_after: Duration) -> Result<Fed, LoadError> {
     let loader = open_with_stale_after(store, plan, stale_after).await?;
     let (sender, receiver) = mpsc::channel(1);
-    let loaded = tokio::task::spawn_local(loader.run(receiver, CancellationToken::new()));
+    let loaded = tokio::task::spawn_local(loader.run(receiver));
     Ok(Fed { sender, loaded })
 }
 
@@ -244,11 +252,12 @@ pub(crate) async fn run_cut_off(store: Store, plan: &Plan) -> Result<Loaded, Loa
     sender.send(Loading::SliceEnd(end)).await.unwrap();
     sender.send(Loading::UserEnd(user_end(plan.users[0], 1))).await.unwrap();
     drop(sender);
-    loader.run(receiver, CancellationToken::new()).await
+    loader.run(receiver).await
 }
 
 /// Everything comes, and then a stop before the end.
 pub(crate) async fn run_and_stop(store: Store, plan: &Plan) -> Result<Loaded, LoadError> {
+    let plan = &Plan { stop: CancellationToken::new(), ..plan.clone() };
     let loader = open(store, plan).await?;
     let (sender, receiver) = mpsc::channel(1_000);
     for (number, user) in plan.users.iter().enumerate() {
@@ -257,9 +266,8 @@ pub(crate) async fn run_and_stop(store: Store, plan: &Plan) -> Result<Loaded, Lo
         }
     }
     drop(sender);
-    let stop = CancellationToken::new();
-    stop.cancel();
-    loader.run(receiver, stop).await
+    plan.stop.cancel();
+    loader.run(receiver).await
 }
 
 /// A page of undated records, and a thing that can't be read; on another day with each run.
@@ -278,7 +286,7 @@ pub(crate) async fn run_undated_and_reject(store: Store, plan: &Plan) -> Result<
     sender.send(held(page).await).await.unwrap();
     sender.send(Loading::UserEnd(user_end(user, 1))).await.unwrap();
     drop(sender);
-    loader.run(receiver, CancellationToken::new()).await
+    loader.run(receiver).await
 }
 
 /// The source does not know the user: not a page, and nothing is covered.
@@ -291,7 +299,7 @@ pub(crate) async fn run_not_found(store: Store, plan: &Plan) -> Result<Loaded, L
     let end = UserEnd { status: UserStatus::NotFound, http_status: Some(404), ..user_end(user, 0) };
     sender.send(Loading::UserEnd(end)).await.unwrap();
     drop(sender);
-    loader.run(receiver, CancellationToken::new()).await
+    loader.run(receiver).await
 }
 
 /// A saved file with the first page of a user.
@@ -307,7 +315,7 @@ pub(crate) async fn run_import(store: Store, plan: &Plan) -> Result<Loaded, Load
     sender.send(Loading::SliceEnd(end)).await.unwrap();
     sender.send(Loading::UserEnd(user_end(user, 1))).await.unwrap();
     drop(sender);
-    loader.run(receiver, CancellationToken::new()).await
+    loader.run(receiver).await
 }
 
 /// The same undated records in two slices of one user: they pass every window.
@@ -324,7 +332,7 @@ pub(crate) async fn run_undated_twice(store: Store, plan: &Plan) -> Result<Loade
     }
     sender.send(Loading::UserEnd(user_end(user, 2))).await.unwrap();
     drop(sender);
-    loader.run(receiver, CancellationToken::new()).await
+    loader.run(receiver).await
 }
 
 fn reject(user: u128) -> RecordBatch {
