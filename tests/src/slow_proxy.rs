@@ -4,7 +4,7 @@
 //! waits for an answer to what passed is not. While the line stalls, requests stall with it.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub struct SlowProxy {
 /// What all connections share.
 #[derive(Debug)]
 struct Line {
-    bytes_per_second: u32,
+    bytes_per_second: AtomicU32,
     uploaded_bytes: AtomicU64,
     state: Mutex<LineState>,
 }
@@ -49,6 +49,7 @@ impl SlowProxy {
         let address = listener.local_addr().expect("it has an address");
         let now = Instant::now();
         let state = Mutex::new(LineState { free_at: now, stalled_until: now });
+        let bytes_per_second = AtomicU32::new(bytes_per_second);
         let line = Arc::new(Line { bytes_per_second, uploaded_bytes: AtomicU64::new(0), state });
         let relay = tokio::spawn(relay(listener, server, Arc::clone(&line)));
         Self { address, line, relay }
@@ -65,6 +66,12 @@ impl SlowProxy {
         let until = Instant::now() + duration;
         let mut state = self.line.lock();
         state.stalled_until = state.stalled_until.max(until);
+    }
+
+    /// Lets so many bytes a second through from now on.
+    pub fn set_rate(&self, bytes_per_second: u32) {
+        assert!(bytes_per_second > 0, "a line without a rate lets nothing pass");
+        self.line.bytes_per_second.store(bytes_per_second, Ordering::Relaxed);
     }
 
     /// Bytes that went to the server until now.
@@ -87,7 +94,7 @@ impl Line {
 
     /// Waits until it is the turn of so many bytes, one after the other over all connections.
     async fn pass(&self, bytes: usize) {
-        let took = Duration::from_secs(bytes as u64) / self.bytes_per_second;
+        let took = Duration::from_secs(bytes as u64) / self.bytes_per_second.load(Ordering::Relaxed);
         let turn = {
             let mut state = self.lock();
             let turn = state.free_at.max(state.stalled_until).max(Instant::now());

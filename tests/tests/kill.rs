@@ -47,15 +47,15 @@ const MOMENTS: [Moment; 10] = [
     Moment::Published("interactions", 10),
 ];
 
-/// The ten, and with `--full` one after every third page, segment, record and dozen of files.
+/// The ten, and with `--full` twelve more; death between any two steps has tests of its own.
 fn moments() -> Vec<Moment> {
     let mut moments = MOMENTS.to_vec();
     if is_full() {
-        moments.extend((0..30).map(|n| Moment::Pages(2 + 3 * n)));
-        moments.extend((2..6).map(Moment::Segments));
-        moments.extend((1..5).map(Moment::Records));
-        moments.extend((1..12).map(|n| Moment::Staged(12 * n)));
-        moments.extend((1..10).map(|n| Moment::Published("raw", 6 * n)));
+        moments.extend((0..4).map(|n| Moment::Pages(11 + 23 * n)));
+        moments.extend((2..4).map(Moment::Segments));
+        moments.extend((3..5).map(Moment::Records));
+        moments.extend((1..3).map(|n| Moment::Staged(40 * n)));
+        moments.extend((1..3).map(|n| Moment::Published("raw", 20 * n)));
     }
     moments
 }

@@ -37,7 +37,7 @@ async fn a_run_stays_within_its_memory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_user_whose_history_is_the_whole_tenant_takes_no_more() {
-    check_tenant(128, 1, if is_full() { 500_000 } else { 40_000 }).await;
+    check_tenant(128, 1, if is_full() { 200_000 } else { 40_000 }).await;
 }
 
 /// Lines of one record each, with a text that hardly compresses.
