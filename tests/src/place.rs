@@ -141,9 +141,9 @@ impl Place {
 
     /// `promptlake verify` of such a file.
     #[must_use]
-    pub fn verify(&self, file: &std::path::Path) -> Ended {
+    pub fn verify(&self, file: &std::path::Path, arguments: &[&str]) -> Ended {
         let mut command = Command::new(program());
-        command.arg("verify").arg(file).envs(self.secrets.iter().copied());
+        command.arg("verify").arg(file).args(arguments).envs(self.secrets.iter().copied());
         finish(command)
     }
 

@@ -38,16 +38,20 @@ impl Scene<'_> {
         self.place.pipeline(self.emulator, EAGER)
     }
 
-    fn start(&self, file: &Path, failpoint: Option<&str>) -> Child {
+    fn start(&self, file: &Path, failpoint: &str) -> Child {
         let mut command = self.place.run_command(file, self.emulator);
-        command.args(["--set", RATE]);
-        if let Some(failpoint) = failpoint {
-            command.env("PROMPTLAKE_FAILPOINT", failpoint);
-        }
+        command.args(["--set", RATE]).env("PROMPTLAKE_FAILPOINT", failpoint);
         start(command)
     }
 
-    async fn run(&self, file: &Path, failpoint: Option<&str>) -> ExitStatus {
+    /// A run that looks at everything again, so that it takes its time also where all is there.
+    fn start_again(&self, file: &Path) -> Child {
+        let mut command = self.place.run_command(file, self.emulator);
+        command.args(["--set", RATE, "--set", "source.lookback=3660d"]);
+        start(command)
+    }
+
+    async fn run(&self, file: &Path, failpoint: &str) -> ExitStatus {
         let mut child = self.start(file, failpoint);
         tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap()
     }
@@ -58,7 +62,7 @@ impl Scene<'_> {
         command.args(["--set", RATE]);
         let ended = tokio::task::spawn_blocking(move || finish(command)).await.unwrap();
         assert_eq!(ended.code, Some(0), "after {what}: {}", ended.said);
-        let verified = self.place.verify(file);
+        let verified = self.place.verify(file, &[]);
         assert_eq!(verified.code, Some(0), "after {what}: {}{}", verified.printed, verified.said);
         self.place.assert_holds(self.emulator.tenant());
     }
@@ -70,10 +74,10 @@ async fn die_at(emulator: &Emulator, kind: Kind, name: &str) {
     let reader = scene.place.reader();
     if name.starts_with("recover.") {
         let first = BEFORE_RECOVERY[usize::from(!matches!(name, "recover.placed" | "recover.carried_out"))];
-        let status = scene.run(&file, Some(first)).await;
+        let status = scene.run(&file, first).await;
         assert_eq!(status.signal(), Some(9), "{kind:?} {name}: it should have died at {first}");
     }
-    let status = scene.run(&file, Some(&format!("{name}:1:kill"))).await;
+    let status = scene.run(&file, &format!("{name}:1:kill")).await;
     assert_eq!(status.signal(), Some(9), "{kind:?}: {name} was never reached");
     scene.assert_next_run_completes(&file, &format!("{name} in {kind:?}")).await;
     reader.assert_saw_no_row_twice();
@@ -98,7 +102,7 @@ async fn a_run_that_dies_between_any_two_steps_loses_and_doubles_nothing() {
 
 /// Moments of a run in milliseconds, spread by a fixed rule over what it takes.
 fn moments(count: u64) -> impl Iterator<Item = Duration> {
-    (0..count).map(|number| Duration::from_millis(40 + number * 7_919 % 2_600))
+    (0..count).map(|number| Duration::from_millis(40 + number * 7_919 % 1_400))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,13 +115,13 @@ async fn a_run_that_is_killed_at_any_time_loses_and_doubles_nothing() {
         let reader = scene.place.reader();
         let mut died = 0;
         for moment in moments(kills) {
-            let mut child = scene.start(&file, None);
+            let mut child = scene.start_again(&file);
             tokio::time::sleep(moment).await;
             child.kill().unwrap();
             died += u64::from(child.wait().unwrap().signal() == Some(9));
         }
-        // Once all is there, runs are short: later ones may have ended before their moment.
-        assert!(died > 0, "{kind:?}: every run had ended before it was killed");
+        println!("{kind:?}: {died} of {kills} runs were killed before they had ended");
+        assert!(2 * died > kills, "{kind:?}: {died} of {kills} runs were killed before they had ended");
         scene.assert_next_run_completes(&file, &format!("{kills} kills in {kind:?}")).await;
         reader.assert_saw_no_row_twice();
     }

@@ -42,7 +42,7 @@ async fn whatever_was_not_synced_may_go_and_nothing_is_lost() {
         let ended = tokio::task::spawn_blocking(move || finish(command)).await.unwrap();
         assert_eq!(ended.code, Some(0), "after {after}: {}", ended.said);
         place.assert_holds(emulator.tenant());
-        let verified = place.verify(&file);
+        let verified = place.verify(&file, &[]);
         assert_eq!(verified.code, Some(0), "after {after}: {}{}", verified.printed, verified.said);
     }
     emulator.shutdown().await;

@@ -38,7 +38,7 @@ async fn run(place: &Place, emulator: &Emulator, arguments: &[&str]) -> Ended {
 
 fn assert_whole(place: &Place, emulator: &Emulator) {
     place.assert_holds(emulator.tenant());
-    let verified = place.verify(&place.pipeline(emulator, QUICK));
+    let verified = place.verify(&place.pipeline(emulator, QUICK), &[]);
     assert_eq!(verified.code, Some(0), "{}{}", verified.printed, verified.said);
 }
 
@@ -76,6 +76,9 @@ async fn of_two_runs_of_the_same_users_the_second_is_refused_and_names_the_first
     wait_until_stopped(first.id()).await;
     let refused = run(&place, &emulator, &["--set", "run.stale_after=1d"]).await;
     refused.assert_code(6).assert_said("start while run").assert_said("--take-over");
+    let run_id = refused.said.rsplit_once("--take-over ").unwrap().1.split_whitespace().next().unwrap();
+    let mistaken = run(&place, &emulator, &["--take-over", run_id]).await;
+    mistaken.assert_code(6).assert_said("which lives").assert_said(&format!("kill {}", first.id()));
     wake(first.id());
     assert!(first.wait().unwrap().success());
     assert_whole(&place, &emulator);
@@ -99,7 +102,11 @@ async fn a_run_that_is_told_to_stop_while_it_publishes_leaves_the_rest_to_the_ne
     let ended: Ended =
         tokio::time::timeout(STOP_WITHIN, ended).await.expect("it takes too long").unwrap().into();
     ended.assert_code(130).assert_said("records are committed; the next run publishes them");
-    assert!(!std::path::Path::new(place.url()).join("interactions").exists());
+    let published = std::path::Path::new(place.url()).join("interactions");
+    assert!(!published.exists());
+    let repaired = place.verify(&place.pipeline(&emulator, QUICK), &["--repair"]);
+    assert_eq!(repaired.code, Some(0), "{}{}", repaired.printed, repaired.said);
+    assert!(published.exists(), "what was committed is published: {}", repaired.printed);
     run(&place, &emulator, &[]).await.assert_code(0);
     assert_whole(&place, &emulator);
     emulator.shutdown().await;

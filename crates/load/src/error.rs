@@ -39,6 +39,14 @@ pub enum LoadError {
         /// The run.
         run: RunId,
     },
+    /// The run to be taken over is at work on this machine.
+    #[error("take over run {run}, which lives: it is process {process_id} of this machine")]
+    TakeOverOfLiveRun {
+        /// The run.
+        run: RunId,
+        /// Its process.
+        process_id: u32,
+    },
     /// Another run committed rows of a user that are not published yet: they can't be looked up.
     #[error("read user {} while run {run} holds rows of his that are not published", owner.user)]
     UserInCommon {
@@ -121,6 +129,9 @@ impl LoadError {
             }
             Self::NothingToTakeOver { .. } => {
                 "run without --take-over; `promptlake status` names runs".into()
+            }
+            Self::TakeOverOfLiveRun { process_id, .. } => {
+                format!("wait until it has ended, or end it first: kill {process_id}")
             }
             Self::UserInCommon { .. } => "run again when the other run has ended".into(),
             Self::FutureCoverage { .. } => {

@@ -79,16 +79,23 @@ impl ProcessIdentity {
         }
     }
 
-    /// Whether this process is known to be gone: only one of the same host and boot can be looked for.
+    /// Whether this process is known to be gone.
     fn is_gone(&self, here: &Self) -> bool {
+        self.can_be_seen_from(here) && process_start(self.process_id) != self.process_start
+    }
+
+    /// Whether this is another process than `here`, and is known to be there.
+    fn is_there(&self, here: &Self) -> bool {
+        self.can_be_seen_from(here) && self != here && process_start(self.process_id) == self.process_start
+    }
+
+    /// Only a process of the same host and boot can be looked for.
+    fn can_be_seen_from(&self, here: &Self) -> bool {
         let same_boot = self.boot_id.is_some() && self.boot_id == here.boot_id && self.host == here.host;
         // Containers of one host share its boot and may share its name, but don't see each other's processes.
         let same_namespace =
             self.process_namespace.is_some() && self.process_namespace == here.process_namespace;
-        same_boot
-            && same_namespace
-            && self.process_start.is_some()
-            && process_start(self.process_id) != self.process_start
+        same_boot && same_namespace && self.process_start.is_some()
     }
 }
 
@@ -109,6 +116,11 @@ fn process_start(process_id: u32) -> Option<u64> {
 }
 
 impl Heartbeat {
+    /// The process of its run, where it is seen to be there: no doubt about that run is left.
+    pub(crate) fn process_seen(&self, here: &ProcessIdentity) -> Option<u32> {
+        self.process.is_there(here).then_some(self.process.process_id)
+    }
+
     pub(crate) async fn write(&self, store: &Store) -> Result<(), StoreError> {
         let body = serde_json::to_vec(self).expect("a heartbeat holds strings and numbers alone");
         store.replace(&layout::heartbeat(&self.run_id), Bytes::from(body)).await
@@ -257,6 +269,20 @@ mod tests {
         ] {
             let life = heartbeat(process).life(&here, TimeDelta::zero(), STALE);
             assert_eq!(life == Life::Ended, ended, "{name}: {life:?}");
+        }
+    }
+
+    #[test]
+    fn a_process_is_seen_while_it_is_there() {
+        let here = ProcessIdentity::of_this_process();
+        let parent = std::os::unix::process::parent_id();
+        let other =
+            ProcessIdentity { process_id: parent, process_start: process_start(parent), ..here.clone() };
+        let container = ProcessIdentity { process_namespace: Some("pid:[1]".into()), ..other.clone() };
+        let gone = ProcessIdentity { process_start: Some(1), ..other.clone() };
+        for (process, seen) in [(here.clone(), None), (other, Some(parent)), (container, None), (gone, None)]
+        {
+            assert_eq!(heartbeat(process.clone()).process_seen(&here), seen, "{process:?}");
         }
     }
 

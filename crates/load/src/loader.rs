@@ -89,7 +89,9 @@ impl Loader {
         if let Err(error) = lake.recover_at_start().await {
             match error {
                 // Refused, it has changed nothing.
-                LoadError::OtherRun { .. } | LoadError::NothingToTakeOver { .. } => drop(lake.leave().await),
+                LoadError::OtherRun { .. }
+                | LoadError::NothingToTakeOver { .. }
+                | LoadError::TakeOverOfLiveRun { .. } => drop(lake.leave().await),
                 _ => lake.give_up().await,
             }
             return Err(error);

@@ -41,7 +41,7 @@ impl Lake {
     /// waits for it: what it publishes has to be known before anything is read.
     pub(crate) async fn recover_at_start(&mut self) -> Result<(), LoadError> {
         let mut others = self.other_runs().await?;
-        self.refuse_nothing_to_take_over(&others)?;
+        self.check_take_over(&others)?;
         // Ends when the other has finished or its heartbeat is stale, and at once when a stop is asked for.
         loop {
             self.refuse_live_runs(&others)?;
@@ -83,10 +83,13 @@ impl Lake {
         Ok(())
     }
 
-    fn refuse_nothing_to_take_over(&self, others: &Others) -> Result<(), LoadError> {
-        let wanted = self.settings.take_over.as_ref();
-        match wanted.filter(|run| !others.runs.contains_key(*run)) {
-            Some(run) => Err(LoadError::NothingToTakeOver { run: run.clone() }),
+    /// To take a run over is to say that it has ended: not one that left nothing, nor one that is seen to live.
+    fn check_take_over(&self, others: &Others) -> Result<(), LoadError> {
+        let Some(run) = self.settings.take_over.clone() else { return Ok(()) };
+        let Some(other) = others.runs.get(&run) else { return Err(LoadError::NothingToTakeOver { run }) };
+        let here = ProcessIdentity::of_this_process();
+        match other.heartbeat.as_ref().and_then(|(heartbeat, _)| heartbeat.process_seen(&here)) {
+            Some(process_id) => Err(LoadError::TakeOverOfLiveRun { run, process_id }),
             None => Ok(()),
         }
     }
@@ -95,7 +98,8 @@ impl Lake {
         for (run, other) in &others.runs {
             let Some(whereabouts) = &other.alive else { continue };
             let scope = other.heartbeat.as_ref().map(|(heartbeat, _)| &heartbeat.scope);
-            let same_users = scope.is_none_or(|scope| scope.is_same(&self.run.scope));
+            let own = &self.run.scope;
+            let same_users = !own.is_of_nobody() && scope.is_none_or(|scope| scope.is_same(own));
             if same_users || self.means.store.is_single_writer() {
                 return Err(LoadError::OtherRun { run: run.clone(), whereabouts: whereabouts.clone() });
             }

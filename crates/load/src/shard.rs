@@ -58,6 +58,9 @@ impl Shard {
     }
 }
 
+/// The selection of a run that reads no history.
+const NOBODY: &str = "recovery alone";
+
 /// Whose history a run reads: what tells at the start that two runs would meet. Only the ledger decides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,6 +73,16 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// Of a run that only recovers: it stands in nobody's way.
+    #[must_use]
+    pub fn of_nobody() -> Self {
+        Self { selection: NOBODY.into(), shard: None }
+    }
+
+    pub(crate) fn is_of_nobody(&self) -> bool {
+        self.selection == NOBODY
+    }
+
     /// Whether both certainly read the same users. Shards of different counts may share some: the ledger finds out.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let shards = match (self.shard, other.shard) {

@@ -56,8 +56,7 @@ impl Lake {
     /// Does what a run does when it starts, and leaves.
     pub(crate) async fn recover(&self) -> Result<(), Failure> {
         let started_at = Timestamp::from_micros(self.means.clock.now_micros());
-        // It reads nobody's history, so it stands in no run's way.
-        let scope = Scope { selection: "recovery alone".into(), shard: None };
+        let scope = Scope::of_nobody();
         let run = Run { id: RunId::new(started_at, run::chance()?.random()), started_at, scope };
         let settings = run::lake_settings(&self.pipeline, self.shares);
         let loader = Loader::open(self.means.clone(), settings, run, CancellationToken::new()).await?;

@@ -34,7 +34,8 @@ pub(crate) async fn verify(arguments: VerifyArguments) -> Result<Outcome, Failur
         verification.findings.iter().filter(|finding| finding.is_repairable()).count()
     };
     let repairable = repairable_in(&report.verification);
-    if arguments.repair && repairable > 0 {
+    // What a run committed before it died is no finding: the next run would publish it, and so does a repair.
+    if arguments.repair && (repairable > 0 || report.verification.unpublished_rows > 0) {
         if let Err(failure) = lake.recover().await {
             report.print(arguments.json);
             return Err(failure);

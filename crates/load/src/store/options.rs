@@ -206,6 +206,10 @@ impl Provider {
 
     fn variable(self, name: &str) -> String {
         let canonical = self.canonical(name).unwrap_or_else(|| name.to_owned());
+        // Both names are read; this one is what Azure's own tools and documents call it.
+        if canonical == "azure_storage_sas_key" {
+            return "AZURE_STORAGE_SAS_TOKEN".into();
+        }
         let prefixed = if canonical.starts_with(self.prefix()) {
             canonical
         } else {
@@ -272,7 +276,7 @@ mod tests {
             (Azure, "azure_client_id", "x", ""),
             (Azure, "azure_storage_access_key", "x", "AZURE_STORAGE_ACCOUNT_KEY"),
             (Azure, "account_key", "x", "AZURE_STORAGE_ACCOUNT_KEY"),
-            (Azure, "azure_storage_sas_token", "x", "AZURE_STORAGE_SAS_KEY"),
+            (Azure, "azure_storage_sas_token", "x", "AZURE_STORAGE_SAS_TOKEN"),
             (Azure, "azure_client_secret", "x", "AZURE_STORAGE_CLIENT_SECRET"),
             (Azure, "azure_storage_token", "x", "AZURE_STORAGE_TOKEN"),
             (Azure, "azure_container_name", "x", "says again what destination.url says"),

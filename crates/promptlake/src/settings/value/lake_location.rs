@@ -23,6 +23,10 @@ impl Setting for LakeLocation {
     /// What may hold a key is not quoted.
     fn parse(text: &str) -> Result<Self, Fault> {
         match text.split_once("://") {
+            None if looks_like_a_url(text) => Err(Fault::new(
+                "looks like the URL of a bucket, but lacks \"://\"",
+            )
+            .hint("write url = \"s3://bucket/lake\"; a folder of that name is written with ./ before it")),
             None | Some(("file", _)) => {
                 LocalPath::parse(text).map(|LocalPath(path)| Self(StoreLocation::Local(path)))
             }
@@ -31,6 +35,14 @@ impl Setting for LakeLocation {
                 .map_err(|fault| url_fault(scheme, rest, fault)),
         }
     }
+}
+
+/// A slip of the pen in a URL must not become a folder of this machine.
+fn looks_like_a_url(text: &str) -> bool {
+    let first = text.split('/').next().unwrap_or_default();
+    let scheme = first.split_once(':').map_or(first, |(scheme, _)| scheme);
+    let is_scheme = scheme == "file" || scheme == "s3a" || EXAMPLES.iter().any(|(known, _)| *known == scheme);
+    is_scheme && (first.contains(':') || text[first.len()..].starts_with("//"))
 }
 
 fn url_fault(scheme: &str, rest: &str, fault: UrlFault) -> Fault {
@@ -68,6 +80,15 @@ mod tests {
             ("s3://bucket/a/b", "s3://bucket/a/b"),
             ("abfss://lake@contoso.dfs.core.windows.net/x", "abfss://lake@contoso.dfs.core.windows.net/x"),
             ("gs://bucket", "gs://bucket"),
+            ("./s3:/bucket", "./s3:/bucket"),
+            ("s3", "s3"),
+            ("s3/lake", "s3/lake"),
+            ("C:/lake", "C:/lake"),
+            ("s3:/bucket/x", r#"looks like the URL of a bucket, but lacks "://""#),
+            ("s3:bucket", r#"looks like the URL of a bucket, but lacks "://""#),
+            ("gs//bucket/x", r#"looks like the URL of a bucket, but lacks "://""#),
+            ("file:/srv/lake", r#"looks like the URL of a bucket, but lacks "://""#),
+            ("~/lake", r#"begins with "~", which only a shell expands"#),
             ("", r#"is "", not a path"#),
             ("s3a://bucket/x", r#"has the unknown scheme "s3a://""#),
             ("ftp://jo:secret@server/x", r#"has the unknown scheme "ftp://""#),

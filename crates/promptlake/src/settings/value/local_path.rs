@@ -22,6 +22,10 @@ impl Setting for LocalPath {
         if text.trim().is_empty() || text.contains(char::is_control) {
             return Err(Fault::is(text, "not a path"));
         }
+        if text == "~" || text.starts_with("~/") {
+            let advice = "write the path in full, or relative to the working directory";
+            return Err(Fault::new("begins with \"~\", which only a shell expands").hint(advice));
+        }
         let Some((scheme, _)) = text.split_once("://") else {
             return Ok(Self(text.into()));
         };
