@@ -18,6 +18,9 @@ const QUICK: &str = "[run]\nmemory_limit = \"128MiB\"\ncommit_every = \"100ms\"\
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const WITHIN: Duration = Duration::from_mins(2);
 
+/// Nobody is taken for dead, however slow the machine: for runs that none is to take over.
+const PATIENT: [&str; 4] = ["--set", "run.heartbeat=10s", "--set", "run.stale_after=1d"];
+
 fn spec() -> TenantSpec {
     // 2025-01-01 to 2025-01-11.
     let spec = TenantSpec::default().with_seed(41).with_users(30).with_interactions(1_500);
@@ -49,7 +52,8 @@ async fn three_shards_at_once_fill_one_lake() {
         let place = kind.place();
         let reader = place.reader();
         let shards = ["0/3", "1/3", "2/3"].map(|shard| {
-            let command = command(&place, &emulator, &["--shard", shard]);
+            let mut command = command(&place, &emulator, &["--shard", shard]);
+            command.args(PATIENT);
             tokio::task::spawn_blocking(move || finish(command))
         });
         for shard in shards {
@@ -58,7 +62,9 @@ async fn three_shards_at_once_fill_one_lake() {
         assert_whole(&place, &emulator);
         // The next time, with another number of them and one that comes later.
         for shard in ["0/2", "1/2"] {
-            run(&place, &emulator, &["--shard", shard]).await.assert_code(0);
+            let mut command = command(&place, &emulator, &["--shard", shard]);
+            command.args(PATIENT);
+            tokio::task::spawn_blocking(move || finish(command)).await.unwrap().assert_code(0);
         }
         assert_whole(&place, &emulator);
         reader.assert_saw_no_row_twice();
@@ -70,14 +76,14 @@ async fn three_shards_at_once_fill_one_lake() {
 async fn of_two_runs_of_the_same_users_the_second_is_refused_and_names_the_first() {
     let emulator = unlimited(spec()).await;
     let place = Kind::Local.place();
-    let mut sleeping = command(&place, &emulator, &[]);
+    let mut sleeping = command(&place, &emulator, &PATIENT);
     sleeping.env("PROMPTLAKE_FAILPOINT", "commit.recorded:1:stop");
     let mut first = start(sleeping);
     wait_until_stopped(first.id()).await;
-    let refused = run(&place, &emulator, &["--set", "run.stale_after=1d"]).await;
+    let refused = run(&place, &emulator, &PATIENT).await;
     refused.assert_code(6).assert_said("start while run").assert_said("--take-over");
     let run_id = refused.said.rsplit_once("--take-over ").unwrap().1.split_whitespace().next().unwrap();
-    let mistaken = run(&place, &emulator, &["--take-over", run_id]).await;
+    let mistaken = run(&place, &emulator, &[&PATIENT[..], &["--take-over", run_id]].concat()).await;
     mistaken.assert_code(6).assert_said("which lives").assert_said(&format!("kill {}", first.id()));
     wake(first.id());
     assert!(first.wait().unwrap().success());
@@ -92,7 +98,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 async fn a_run_that_is_told_to_stop_while_it_publishes_leaves_the_rest_to_the_next_one() {
     let emulator = unlimited(spec()).await;
     let place = Kind::Local.place();
-    let mut merging = command(&place, &emulator, &[]);
+    let mut merging = command(&place, &emulator, &PATIENT);
     merging.env("PROMPTLAKE_FAILPOINT", "merge.file_staged:3:stop").stderr(Stdio::piped());
     let child = merging.spawn().unwrap();
     wait_until_stopped(child.id()).await;
