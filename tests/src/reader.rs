@@ -10,6 +10,7 @@ const SCRIPT: &str = "\
 import duckdb, sys, threading, time
 prelude, lake = sys.argv[1:]
 connection = duckdb.connect()
+connection.execute('SET enable_progress_bar = false')
 connection.execute(prelude)
 ended = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
