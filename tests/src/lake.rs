@@ -121,6 +121,19 @@ impl Lake {
         }
     }
 
+    /// The interactions of the tenant that the lake does not hold: how many of which user and day.
+    #[must_use]
+    pub fn lacking(&self, tenant: &Tenant) -> BTreeMap<(String, String), u64> {
+        let held = self.interactions();
+        let mut lacking = BTreeMap::new();
+        for expected in expected_interactions(tenant) {
+            if held.binary_search(&expected).is_err() {
+                *lacking.entry((expected.0, expected.5)).or_default() += 1;
+            }
+        }
+        lacking
+    }
+
     fn interactions(&self) -> Vec<Interaction> {
         let rows = query(&format!(
             "SELECT user_id, session_id, interaction_id, etag, epoch_us(created_at), CAST(date AS VARCHAR),

@@ -24,8 +24,14 @@ pub fn program() -> &'static Path {
 /// A run of a pipeline file, ready to be started. `secret` is in its environment.
 #[must_use]
 pub fn run_command(pipeline: &Path, secret: &str) -> Command {
+    command_of("run", pipeline, secret)
+}
+
+/// The same of any command that takes a pipeline file.
+#[must_use]
+pub fn command_of(verb: &str, pipeline: &Path, secret: &str) -> Command {
     let mut command = Command::new(program());
-    command.arg("run").arg(pipeline).env("PROMPTLAKE_CLIENT_SECRET", secret).env_remove("PROMPTLAKE_LOG");
+    command.arg(verb).arg(pipeline).env("PROMPTLAKE_CLIENT_SECRET", secret).env_remove("PROMPTLAKE_LOG");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -25,6 +25,7 @@ client_id = "{}"
 credential = {{ kind = "client_secret", env = "PROMPTLAKE_CLIENT_SECRET" }}
 start = "2025-01-01"
 requests_per_second = 1000
+concurrency = 8
 
 [destination]
 url = "{url}"

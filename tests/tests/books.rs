@@ -6,7 +6,7 @@ use std::process::Command;
 
 use graph_emulator::{Emulator, TenantSpec};
 use promptlake_tests::lake::{Lake, objects_below};
-use promptlake_tests::program::{Ended, finish, program, run_command};
+use promptlake_tests::program::{Ended, command_of, finish, program, run_command};
 use promptlake_tests::tenant::{pipeline, unlimited};
 use serde_json::Value;
 
@@ -166,5 +166,19 @@ async fn a_publish_that_was_cut_off_is_mended() {
     let after = filled.json(&["status"], 0).await;
     assert_eq!(after["tables"], before["tables"]);
     assert_eq!(after["unfinished_publishes"], 0);
+    filled.emulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_has_gone_is_no_failure() {
+    let filled = Filled::new().await;
+    for verb in ["status", "verify"] {
+        let mut command = command_of(verb, &filled.file, "");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        command.stdout(writer);
+        let ended = tokio::task::spawn_blocking(move || finish(command)).await.unwrap();
+        assert_eq!(ended.assert_code(0).said, "", "{verb}");
+    }
     filled.emulator.shutdown().await;
 }

@@ -4,18 +4,23 @@
 use std::io::Write;
 use std::path::Path;
 
-use graph_emulator::TenantSpec;
+use graph_emulator::{ServerOptions, TenantSpec};
 use promptlake_model::Table;
 use promptlake_tests::is_full;
 use promptlake_tests::lake::Lake;
 use promptlake_tests::memory::assert_stays_within;
 use promptlake_tests::program::run_command;
-use promptlake_tests::tenant::{pipeline, unlimited};
+use promptlake_tests::tenant::{pipeline, serve};
 
 async fn check_tenant(limit_mib: u64, users: u32, interactions: u64) {
+    check_pages(limit_mib, users, interactions, None).await;
+}
+
+async fn check_pages(limit_mib: u64, users: u32, interactions: u64, page_records_max: Option<u32>) {
     // 2025-01-01 to 2026-01-01.
     let spec = TenantSpec::default().with_seed(5).with_users(users).with_interactions(interactions);
-    let emulator = unlimited(spec.with_window(1_735_689_600_000, 1_767_225_600_000)).await;
+    let options = ServerOptions { requests_per_second: None, page_records_max, ..ServerOptions::default() };
+    let emulator = serve(spec.with_window(1_735_689_600_000, 1_767_225_600_000), options).await;
     let lake = Lake::new();
     let file = pipeline(&emulator, &lake, &format!("[run]\nmemory_limit = \"{limit_mib}MiB\""));
     let (what, secret) =
@@ -38,6 +43,15 @@ async fn a_run_stays_within_its_memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_user_whose_history_is_the_whole_tenant_takes_no_more() {
     check_tenant(128, 1, if is_full() { 200_000 } else { 40_000 }).await;
+}
+
+/// What a page weighs beside its rows counts as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_one_record_take_no_more() {
+    let runs = if is_full() { vec![(128, 30_000), (512, 30_000)] } else { vec![(128, 10_000)] };
+    for (limit_mib, interactions) in runs {
+        check_pages(limit_mib, 200, interactions, Some(1)).await;
+    }
 }
 
 /// Lines of one record each, with a text that hardly compresses.

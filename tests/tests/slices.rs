@@ -9,7 +9,6 @@ use std::time::Duration;
 use graph_emulator::{Emulator, Rule, ScriptedAnswer, ServerOptions, Tenant, TenantSpec, User};
 use promptlake_model::Table;
 use promptlake_tests::duckdb::{files_of, number, query};
-use promptlake_tests::is_full;
 use promptlake_tests::lake::{Lake, objects_below};
 use promptlake_tests::program::{Ended, finish, run_command, start};
 use promptlake_tests::tenant::{pipeline, serve};
@@ -118,10 +117,6 @@ async fn a_page_that_fails_in_three_runs_is_read_by_the_fourth() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_whose_pages_fail_from_one_on_keeps_what_was_read() {
-    if is_full() {
-        // With the waits that a server in trouble is given.
-        assert_breaks_and_heals(Rule::status(500, u32::MAX).from_page(PAGE), PAGE).await;
-    }
     assert_breaks_and_heals(Rule::always(unavailable(), u32::MAX).from_page(3), 3).await;
 }
 
@@ -142,9 +137,9 @@ async fn a_token_that_dies_once_begins_the_slice_again() {
         lake.assert_holds(emulator.tenant());
         let covered = covered(&lake);
         assert_eq!(covered.len() as u64, emulator.tenant().totals().coverage);
-        // The pages before the death came twice, and so did their records.
+        // The pages before the death came twice; they are of a list that does not count.
         let of_user = covered.iter().find(|(id, _)| *id == user.id).unwrap().1;
-        assert_eq!(of_user, emulator.tenant().records(&user) + 100 * PAGE);
+        assert_eq!(of_user, emulator.tenant().records(&user));
         emulator.shutdown().await;
     }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use promptlake_flow::JobPanicked;
+use promptlake_model::TenantId;
 
-use crate::graph::TransportError;
+use crate::graph::{CredentialError, CredentialKind, TransportError};
 
 /// A source could not be read, or not at all.
 #[derive(Debug, thiserror::Error)]
@@ -33,12 +34,26 @@ pub enum ExtractError {
         /// The largest page.
         page_bytes_max: usize,
     },
+    /// One of several tenants could not be read.
+    #[error("read tenant {tenant}")]
+    OfTenant {
+        /// The tenant.
+        tenant: TenantId,
+        /// Why.
+        #[source]
+        source: Box<Self>,
+    },
     /// The HTTP client could not be made.
     #[error("set up the HTTP client")]
     HttpClient(#[source] TransportError),
+    /// The credential can't be used: nobody was asked.
+    #[error("get a token")]
+    Credential(#[source] CredentialError),
     /// The login service refused the app.
-    #[error("get a token: the login service answered {}", describe_refusal(*.aadsts, .error))]
+    #[error("get a token: {} answered {}", answerer(*.credential), describe_refusal(*.aadsts, .error))]
     TokenRefused {
+        /// What it was asked with.
+        credential: CredentialKind,
         /// The number after `AADSTS`, where it gave one.
         aadsts: Option<u32>,
         /// The OAuth error code.
@@ -47,7 +62,7 @@ pub enum ExtractError {
     /// The login service gave no token, however often it was asked.
     #[error("get a token from {login} in {attempts} attempts; at last: {last}")]
     TokenUnavailable {
-        /// Where it was asked for: an origin.
+        /// Where it was asked for: an origin, or the command.
         login: String,
         /// How often it was asked.
         attempts: u32,
@@ -99,6 +114,14 @@ pub enum ExtractError {
     NoCopilotPlan {
         /// How many subscriptions there are.
         skus: usize,
+    },
+    /// Nobody could reach Graph for a long time.
+    #[error("reach Graph for {} s; at last: {last}", .lost_for.as_secs())]
+    SourceLost {
+        /// For how long.
+        lost_for: Duration,
+        /// What came of the last attempt.
+        last: String,
     },
     /// Graph asks to wait longer than makes sense.
     #[error("wait {} s, as Graph asks", .wait.as_secs())]
@@ -183,9 +206,10 @@ impl ExtractError {
     /// Whose move it is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        match self {
+        match self.of_any_tenant() {
             Self::Setting { .. }
             | Self::Budget { .. }
+            | Self::Credential(_)
             | Self::GroupNotFound { .. }
             | Self::UsersFile(_)
             | Self::UsersFileContent { .. }
@@ -199,20 +223,29 @@ impl ExtractError {
             Self::HttpClient(_)
             | Self::TokenUnavailable { .. }
             | Self::Directory { .. }
+            | Self::SourceLost { .. }
             | Self::ThrottledTooLong { .. }
             | Self::ForeignSlice { .. }
             | Self::ListFiles { .. }
             | Self::ReadFile { .. }
             | Self::FileChanged { .. }
-            | Self::Compute { .. } => ErrorKind::Source,
+            | Self::Compute { .. }
+            | Self::OfTenant { .. } => ErrorKind::Source,
         }
+    }
+
+    /// What failed, whichever tenant it was.
+    #[must_use]
+    pub fn of_any_tenant(&self) -> &Self {
+        if let Self::OfTenant { source, .. } = self { source.of_any_tenant() } else { self }
     }
 
     /// The next thing to do, where there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::TokenRefused { aadsts, .. } => token_hint(*aadsts),
+        let hint = match self.of_any_tenant() {
+            Self::Credential(error) => error.hint(),
+            Self::TokenRefused { credential, aadsts, .. } => token_hint(*credential, *aadsts),
             Self::DirectoryForbidden { permission, .. } => return Some(grant(permission)),
             Self::InteractionsForbidden { .. } => return Some(grant("AiEnterpriseInteraction.Read.All")),
             Self::Budget { .. } => "raise `run.memory_limit`, or lower the number of requests in flight",
@@ -228,6 +261,9 @@ impl ExtractError {
             Self::GroupNotFound { .. } => "give the group's object id, as the Entra admin center shows it",
             Self::NoCopilotPlan { .. } => {
                 "check the tenant, or name the users: `users = { group = \"…\" }` or `users = { ids = [\"…\"] }`"
+            }
+            Self::SourceLost { .. } => {
+                "check that this machine reaches Graph, proxy included, and run again: what was read is kept"
             }
             Self::ThrottledTooLong { .. } => "run again later, with a lower requests_per_second",
             Self::UsersFileContent { .. } | Self::UsersFile(_) => {
@@ -251,17 +287,38 @@ fn grant(permission: &str) -> String {
     )
 }
 
-fn token_hint(aadsts: Option<u32>) -> &'static str {
-    match aadsts {
-        Some(7_000_215) => "the client secret is wrong: give the secret's value, not the secret's id",
-        Some(7_000_222) => "the client secret has expired: make a new one in the app registration",
-        Some(700_016) => {
+fn token_hint(credential: CredentialKind, aadsts: Option<u32>) -> &'static str {
+    match (aadsts, credential) {
+        (Some(7_000_215), _) => "the client secret is wrong: give the secret's value, not the secret's id",
+        (Some(7_000_222), _) => "the client secret has expired: make a new one in the app registration",
+        (Some(700_016), _) => {
             "this tenant has no app with this client_id: check both, and that an admin consented"
         }
-        Some(90_002 | 900_023) => "there is no such tenant in this cloud: check tenant_id and cloud",
-        Some(7_000_112 | 7_000_113) => "the app is disabled: enable its enterprise application",
-        Some(53_003) => "conditional access for workload identities blocks the app",
-        _ => "check tenant_id, client_id and the client secret",
+        (Some(90_002 | 900_023), _) => "there is no such tenant in this cloud: check tenant_id and cloud",
+        (Some(7_000_112 | 7_000_113), _) => "the app is disabled: enable its enterprise application",
+        (Some(53_003), _) => "conditional access for workload identities blocks the app",
+        (Some(700_024), _) => "the assertion is not valid now: check this machine's clock",
+        (Some(700_027), _) => "the app does not know this certificate: upload it to the app registration",
+        (Some(70_021 | 700_211 | 700_212 | 700_213), _) => {
+            "the app has no federated credential for this issuer, subject and audience: compare them in the app \
+             registration"
+        }
+        (_, CredentialKind::ManagedIdentity) => {
+            "check that the machine or the container has this identity, and its client_id where it has several"
+        }
+        (_, CredentialKind::Certificate) => "check tenant_id, client_id and the certificate",
+        (_, CredentialKind::WorkloadIdentity) => {
+            "check tenant_id, client_id and the app's federated credential"
+        }
+        (_, CredentialKind::TokenCommand) => "check what the command of source.credential prints",
+        (_, CredentialKind::ClientSecret) => "check tenant_id, client_id and the client secret",
+    }
+}
+
+fn answerer(credential: CredentialKind) -> &'static str {
+    match credential {
+        CredentialKind::ManagedIdentity => "the platform's identity endpoint",
+        _ => "the login service",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use promptlake_flow::{ByteBudget, Clock, ComputePool, Held, Observer};
-use promptlake_model::{Owner, RawPage, Slice, SliceEnd, UserEnd, UserProfile};
+use promptlake_model::{Owner, RawPage, Slice, SliceEnd, SliceIds, UserEnd, UserProfile};
 use tokio::sync::mpsc;
 
 use crate::ExtractError;
@@ -13,8 +13,9 @@ use crate::ExtractError;
 pub const PAGE_MEMORY_FACTOR: usize = 5;
 
 /// What is taken from the budget before a request goes out, when nobody knows yet how long the answer is: a page of
-/// a hundred records has about 200 kB, and this spans one of 300: only a longer one needs to grow.
-pub const FIRST_RESERVATION_BYTES: usize = 3 << 19;
+/// a hundred records has about 200 kB, and this spans one of 256 KiB: only a longer one needs to grow. At the least
+/// memory of a run there is room for 28 of them beside a long page, as many as a tenant takes in a second.
+pub const FIRST_RESERVATION_BYTES: usize = PAGE_MEMORY_FACTOR << 18;
 
 /// Something on the wire to the next stage.
 #[derive(Debug)]
@@ -34,8 +35,12 @@ pub struct UserPlan {
     pub owner: Owner,
     /// What the directory says of him.
     pub profile: UserProfile,
-    /// His slices, asked one after the other. Each is a [`promptlake_model::SliceScope::History`] of his.
+    /// His slices. Each is a [`promptlake_model::SliceScope::History`] of his. The first is asked alone until it gives
+    /// a page, since that settles whether he may be asked at all; then the others as well, several at once.
     pub slices: Vec<Arc<Slice>>,
+    /// The pages that all of them are expected to have; 0 where nobody knows. Whoever has most is asked first, so that
+    /// a run does not end with one long history alone.
+    pub pages_expected: u64,
 }
 
 /// What a source runs in: time, chance, watchers, threads and memory.
@@ -49,6 +54,8 @@ pub struct RunContext {
     pub observer: Arc<dyn Observer>,
     /// Where bodies are looked into.
     pub pool: ComputePool,
+    /// Names for the slices that are planned while others are read: parts of one, or one that is read again.
+    pub slice_ids: SliceIds,
     /// The bytes of pages in flight, each counted [`PAGE_MEMORY_FACTOR`] times.
     pub pages_budget: ByteBudget,
 }

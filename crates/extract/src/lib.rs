@@ -13,6 +13,8 @@ pub use error::{ErrorKind, ExtractError, RefusedFile};
 pub use extracted::{Extracted, FIRST_RESERVATION_BYTES, PAGE_MEMORY_FACTOR, RunContext, UserPlan};
 pub use files::{FilesSettings, FilesSource, UserIdFromPath};
 pub use graph::{
-    ApiVersion, DiscoveredUser, Discovery, GraphClient, GraphSettings, GroupId, HttpTransport, Request,
-    Response, Transport, TransportError, Unresolved, UserRef, UserSelection, read_users_csv,
+    ApiVersion, AppLimit, CertificateProblem, ClientCertificate, Credential, CredentialError, CredentialKind,
+    DiscoveredUser, Discovery, ExtraRoots, GraphClient, GraphSettings, GroupId, HttpTransport,
+    ManagedEndpoint, ManagedIdentity, PaymentModel, Request, Response, SecretCommand, Transport,
+    TransportError, Unresolved, UnusableRoots, UserRef, UserSelection, read_users_csv,
 };

@@ -22,10 +22,38 @@ pub enum Event {
     },
     /// A saved file was read to its end.
     FileRead,
-    /// The source said how long the whole tenant must wait.
+    /// Records came more than once within one list: it moved while it was read, and others may have been skipped.
+    Repeated {
+        /// How many came again.
+        records: u64,
+        /// Whether the list is read again for that.
+        reread: bool,
+    },
+    /// A slice is asked for in parts, since an answer to the whole of it can't be had.
+    Split,
+    /// A request is about to be repeated.
+    Retried {
+        /// What is asked.
+        kind: RequestKind,
+    },
+    /// The source wants everybody to wait.
     Throttled {
-        /// How long.
+        /// Who waits: all requests of this kind.
+        kind: RequestKind,
+        /// By how much longer than was known before; the sum is the time in which nothing was asked.
         wait: Duration,
+    },
+    /// Nobody reaches the source any more.
+    SourceLost {
+        /// What was asked.
+        kind: RequestKind,
+    },
+    /// The source is reached again.
+    SourceBack {
+        /// What was asked.
+        kind: RequestKind,
+        /// How long it was not reached.
+        lost_for: Duration,
     },
     /// A user's outcome is settled.
     UserSettled {

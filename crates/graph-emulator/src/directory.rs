@@ -19,6 +19,8 @@ pub enum Access {
     Forbidden,
     /// 404: the directory shows the user and a licence, yet the call doesn't know the user.
     Unknown,
+    /// 500, always: the directory shows the user and a licence.
+    Broken,
 }
 
 /// A licence of a user.
@@ -186,6 +188,8 @@ pub(crate) fn access(spec: &TenantSpec, index: u32) -> Access {
         Access::Forbidden
     } else if place < spec.unlicensed_share + spec.forbidden_share + spec.unknown_share {
         Access::Unknown
+    } else if place < spec.unlicensed_share + spec.forbidden_share + spec.unknown_share + spec.broken_share {
+        Access::Broken
     } else {
         Access::Open
     }

@@ -15,6 +15,7 @@ mod clock;
 mod compose;
 mod directory;
 mod groups;
+mod hardness;
 mod history;
 mod instant;
 mod interaction;
@@ -30,12 +31,15 @@ mod totals;
 pub use card::Card;
 pub use directory::{Access, AssignedLicense, DEPARTMENTS, User};
 pub use groups::Group;
+pub use hardness::{HardRecord, Hardness};
 pub use interaction::{
     Attachment, Body, Context, Identity, IdentityKind, IdentitySet, Interaction, Link, Mention,
 };
 pub use server::{
-    Emulator, EmulatorError, PagePlace, RequestKind, RequestNumber, RequestReport, Rule, ScriptedAnswer,
-    ServerOptions,
+    CertificateError, Emulator, EmulatorError, FaultKind, Faults, GZIP_BOMB_BYTES_MAX, GrantKind,
+    LimitKeeping, ListChange, ListChangeKind, LoginOptions, NO_ANSWER, PagePlace, RequestKind, RequestLimit,
+    RequestLimiter, RequestNumber, RequestReport, RetryAfter, RetryAfterForm, Rule, ScriptedAnswer,
+    SecondHost, SeenRequest, ServerOptions, Target, Throttled, TrustedCertificate,
 };
 pub use skus::{COPILOT_CHAT_PLAN, SKUS, ServicePlan, Sku};
 pub use spec::{INTERACTIONS_MAX, SpecError, TenantSpec, USERS_MAX, WINDOW_MS_PER_INTERACTION};

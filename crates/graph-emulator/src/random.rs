@@ -31,6 +31,8 @@ pub(crate) enum Purpose {
     Late = 16,
     Edit = 17,
     Joining = 18,
+    Fault = 19,
+    Readable = 20,
 }
 
 /// A `SplitMix64` sequence.
@@ -83,7 +85,12 @@ impl Chance {
 
     /// True in a share (0 to 1) of the draws.
     pub(crate) fn share(&mut self, share: f64) -> bool {
-        f64::from((self.bits() >> 32) as u32) / (f64::from(u32::MAX) + 1.0) < share
+        self.unit() < share
+    }
+
+    /// A number from 0 up to, and without, 1.
+    pub(crate) fn unit(&mut self) -> f64 {
+        f64::from((self.bits() >> 32) as u32) / (f64::from(u32::MAX) + 1.0)
     }
 
     /// One of `choices`, which are never none.
@@ -136,6 +143,11 @@ pub(crate) fn guid_from(high: u64, low: u64) -> String {
         low >> 48,
         low & 0xFFFF_FFFF_FFFF
     )
+}
+
+/// A number that stands for a name in the place of a draw, whatever the name's case.
+pub(crate) fn key_of(name: &str) -> u64 {
+    name.bytes().fold(0, |key, byte| finish(key ^ u64::from(byte.to_ascii_lowercase()).wrapping_add(GOLDEN)))
 }
 
 /// The output function of `SplitMix64`: a bijection that spreads every input bit over the output.

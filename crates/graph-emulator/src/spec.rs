@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::change::CHANGE_MS_MIN;
+use crate::hardness::{HUGE_BYTES_MAX, HardRecord, Hardness};
 
 /// The most users a tenant can have: the index of their histories is held in memory, eight bytes a user.
 pub const USERS_MAX: u32 = 1_000_000;
@@ -17,6 +18,9 @@ pub const WINDOW_MS_PER_INTERACTION: u64 = 8;
 pub struct TenantSpec {
     /// Where all chance comes from.
     pub seed: u64,
+    /// Which of the tenants of this seed it is: another number makes another tenant id, another application and another
+    /// secret, with the same users and the same records under it.
+    pub tenant_number: u32,
     /// Users in the directory, licensed or not; at most [`USERS_MAX`].
     pub users: u32,
     /// Interactions over all users, exactly; at most [`INTERACTIONS_MAX`].
@@ -32,6 +36,12 @@ pub struct TenantSpec {
     pub forbidden_share: f64,
     /// Share of all users (0 to 1) that are licensed by the directory, yet answer 404.
     pub unknown_share: f64,
+    /// Share of all users (0 to 1) that are licensed by the directory, yet answer 500 whatever is asked.
+    pub broken_share: f64,
+    /// Share of records (0 to 1) that make every page with them fail.
+    pub unreadable_share: f64,
+    /// Records that are hard to read, one by one.
+    pub hard_records: Vec<HardRecord>,
     /// Share of records (0 to 1) that show some time after they were made, at least an hour.
     pub late_share: f64,
     /// Share of records (0 to 1) that are edited once or twice, at least an hour after they were made: with a new
@@ -76,7 +86,7 @@ pub enum SpecError {
     /// A share outside 0 to 1, or shares whose sum is above 1.
     #[error("describe a tenant: the shares of users must lie in 0..=1 and add up to at most 1, not {sum}")]
     Shares {
-        /// The sum of the three shares.
+        /// The sum of the four shares.
         sum: f64,
     },
     /// Changes before the first hour is over, or without end.
@@ -84,6 +94,12 @@ pub enum SpecError {
     Changes {
         /// The milliseconds asked for.
         changes_within_ms: i64,
+    },
+    /// A record that is too large to be made.
+    #[error("describe a tenant: a record of {bytes} bytes is above {HUGE_BYTES_MAX}")]
+    HugeRecord {
+        /// The bytes asked for.
+        bytes: u64,
     },
     /// Interactions without any user who could answer with them.
     #[error("describe a tenant: {interactions} interactions need a user who answers, and there is none")]
@@ -98,6 +114,7 @@ impl Default for TenantSpec {
     fn default() -> Self {
         Self {
             seed: 1,
+            tenant_number: 0,
             users: 50,
             interactions: 5_000,
             start: 1_756_684_800_000,
@@ -105,6 +122,9 @@ impl Default for TenantSpec {
             unlicensed_share: 0.15,
             forbidden_share: 0.06,
             unknown_share: 0.04,
+            broken_share: 0.0,
+            unreadable_share: 0.0,
+            hard_records: Vec::new(),
             late_share: 0.0,
             edited_share: 0.0,
             joining_share: 0.0,
@@ -118,6 +138,12 @@ impl TenantSpec {
     #[must_use]
     pub fn with_seed(self, seed: u64) -> Self {
         Self { seed, ..self }
+    }
+
+    /// With this number among the tenants of the seed.
+    #[must_use]
+    pub fn with_tenant_number(self, tenant_number: u32) -> Self {
+        Self { tenant_number, ..self }
     }
 
     /// With so many users in the directory.
@@ -154,6 +180,24 @@ impl TenantSpec {
     #[must_use]
     pub fn with_unknown_share(self, unknown_share: f64) -> Self {
         Self { unknown_share, ..self }
+    }
+
+    /// With such a share of users (0 to 1) that answer 500 although they are licensed.
+    #[must_use]
+    pub fn with_broken_share(self, broken_share: f64) -> Self {
+        Self { broken_share, ..self }
+    }
+
+    /// With such a share of records (0 to 1) that make every page with them fail.
+    #[must_use]
+    pub fn with_unreadable_share(self, unreadable_share: f64) -> Self {
+        Self { unreadable_share, ..self }
+    }
+
+    /// With these records that are hard to read.
+    #[must_use]
+    pub fn with_hard_records(self, hard_records: Vec<HardRecord>) -> Self {
+        Self { hard_records, ..self }
     }
 
     /// With such a share of records (0 to 1) that show late.
@@ -195,14 +239,21 @@ impl TenantSpec {
         if !nameable || room_ms < needed_ms {
             return Err(SpecError::Window { start: self.start, end: self.end, interactions });
         }
-        let shares = [self.unlicensed_share, self.forbidden_share, self.unknown_share];
+        let shares = [self.unlicensed_share, self.forbidden_share, self.unknown_share, self.broken_share];
         let sum = shares.iter().sum();
         if !shares.iter().all(|share| (0.0..=1.0).contains(share)) || sum > 1.0 {
             return Err(SpecError::Shares { sum });
         }
-        for share in [self.late_share, self.edited_share, self.joining_share] {
+        for share in [self.late_share, self.edited_share, self.joining_share, self.unreadable_share] {
             if !(0.0..=1.0).contains(&share) {
                 return Err(SpecError::Shares { sum: share });
+            }
+        }
+        for record in &self.hard_records {
+            if let Hardness::Huge { bytes } = record.hardness
+                && bytes > HUGE_BYTES_MAX
+            {
+                return Err(SpecError::HugeRecord { bytes });
             }
         }
         if !(CHANGE_MS_MIN..MS_MAX).contains(&self.changes_within_ms) {
@@ -218,10 +269,13 @@ const MS_MAX: i64 = 253_402_214_400_000;
 #[cfg(test)]
 mod tests {
     use super::{SpecError, TenantSpec};
+    use crate::hardness::{HUGE_BYTES_MAX, HardRecord, Hardness};
 
     #[test]
     fn refuses_what_describes_no_tenant() {
         let good = TenantSpec::default();
+        let hardness = Hardness::Huge { bytes: HUGE_BYTES_MAX + 1 };
+        let huge = HardRecord { user_index: 0, position: 0, hardness };
         assert_eq!(good.check(), Ok(()));
         for (name, bad) in [
             ("users", good.clone().with_users(2_000_000)),
@@ -234,6 +288,8 @@ mod tests {
             ("late records above one", good.clone().with_late_share(1.5)),
             ("edits below none", good.clone().with_edited_share(-0.5)),
             ("joining not a number", good.clone().with_joining_share(f64::NAN)),
+            ("unreadable above one", good.clone().with_unreadable_share(1.5)),
+            ("a record above its bound", good.clone().with_hard_records(vec![huge])),
             ("changes too soon", good.clone().with_changes_within_ms(1_000)),
             ("shares above one", good.clone().with_forbidden_share(0.6).with_unknown_share(0.6)),
         ] {

@@ -13,6 +13,7 @@ use crate::change::Changes;
 use crate::compose::{self, Owner};
 use crate::directory::{self, Access, User};
 use crate::groups::{self, Group};
+use crate::hardness::{self, Hardness};
 use crate::history::{History, Seat};
 use crate::interaction::Interaction;
 use crate::outline::Outline;
@@ -42,7 +43,7 @@ impl Tenant {
     pub fn new(spec: TenantSpec) -> Result<Self, SpecError> {
         spec.check()?;
         let record_ends = record_ends(&spec)?;
-        let mut chance = Chance::at(spec.seed, Purpose::Tenant, [0, 0]);
+        let mut chance = Chance::at(spec.seed, Purpose::Tenant, [u64::from(spec.tenant_number), 0]);
         Ok(Self {
             id: chance.guid(),
             client_id: chance.guid(),
@@ -137,13 +138,17 @@ impl Tenant {
 
     /// The users in a group, at any depth, each once and by index.
     pub fn transitive_users(&self, group: &Group) -> impl Iterator<Item = User> + '_ {
+        let indices = self.transitive_indices(group);
+        indices.map(|index| directory::user_at(&self.spec, index, self.seen_at_ms))
+    }
+
+    /// The indices of the users in a group, at any depth, each once and rising.
+    pub(crate) fn transitive_indices(&self, group: &Group) -> impl Iterator<Item = u32> + use<> {
         let mut among: BTreeSet<usize> = groups::nested_groups(&self.groups, group.index);
         among.insert(group.index);
         let seed = self.spec.seed;
         let belongs = move |index| among.iter().any(|group| groups::has_direct_member(seed, *group, index));
-        (0..self.spec.users)
-            .filter(move |index| belongs(*index))
-            .map(|index| directory::user_at(&self.spec, index, self.seen_at_ms))
+        (0..self.spec.users).filter(move |index| belongs(*index))
     }
 
     /// How many records the interactions call gives for a user over all pages without a filter.
@@ -197,6 +202,51 @@ impl Tenant {
         totals
     }
 
+    /// The rows of an export that reads every record that can be read: those of [`Tenant::totals`] without the records
+    /// that make every page with them fail, and without those made larger than `record_bytes_max`.
+    #[must_use]
+    pub fn readable_totals(&self, record_bytes_max: u64) -> TableTotals {
+        let mut totals = TableTotals::default();
+        for index in 0..self.spec.users {
+            let access = directory::access_at(&self.spec, index, self.seen_at_ms);
+            totals += directory_totals(access);
+            if access == Access::Open {
+                let keeps = |position| self.is_readable(index, position, record_bytes_max);
+                totals += totals::of_records(&self.history(index), (i64::MIN, i64::MAX), keeps);
+            }
+        }
+        totals
+    }
+
+    /// What must be said about each record of a user that can be read, newest first.
+    pub fn readable_records(
+        &self,
+        user: &User,
+        record_bytes_max: u64,
+    ) -> impl Iterator<Item = ExpectedRecord> + '_ {
+        let mut history = self.history(user.index);
+        if user.access != Access::Open {
+            history.records = 0;
+        }
+        let readable = shown(history)
+            .filter(move |seat| self.is_readable(history.user, seat.position, record_bytes_max));
+        readable.map(move |seat| totals::expected(&history, seat))
+    }
+
+    /// What makes the record at a position of a user's history, 0 the oldest, hard to read.
+    #[must_use]
+    pub fn hardness(&self, user_index: u32, position: u64) -> Option<Hardness> {
+        hardness::of(&self.spec, user_index, position)
+    }
+
+    fn is_readable(&self, user_index: u32, position: u64, record_bytes_max: u64) -> bool {
+        match self.hardness(user_index, position) {
+            None => true,
+            Some(Hardness::Unreadable) => false,
+            Some(Hardness::Huge { bytes }) => bytes <= record_bytes_max,
+        }
+    }
+
     /// What a complete export must say about each record of a user, newest first.
     pub fn expected_records(&self, user: &User) -> impl Iterator<Item = ExpectedRecord> + '_ {
         let mut history = self.history(user.index);
@@ -229,7 +279,12 @@ impl Tenant {
 
     /// The record of an outline in a user's history.
     pub(crate) fn compose(&self, history: &History, outline: &Outline, user: &User) -> Interaction {
-        compose::interaction(history, outline, Owner { user_id: &user.id, tenant_id: &self.id })
+        let owner = Owner { user_id: &user.id, tenant_id: &self.id };
+        let record = compose::interaction(history, outline, owner);
+        match self.hardness(user.index, outline.seat.position) {
+            Some(Hardness::Huge { bytes }) => hardness::grown(record, bytes),
+            _ => record,
+        }
     }
 }
 
@@ -276,159 +331,4 @@ fn weight(spec: &TenantSpec, index: u32) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::Tenant;
-    use crate::directory::Access;
-    use crate::spec::{SpecError, TenantSpec};
-
-    fn tenant(spec: TenantSpec) -> Tenant {
-        Tenant::new(spec).unwrap()
-    }
-
-    #[test]
-    fn equal_specifications_make_equal_tenants() {
-        let pages = |seed| {
-            let tenant = tenant(TenantSpec::default().with_seed(seed).with_interactions(300));
-            let records = |user| {
-                (0..tenant.records(&user))
-                    .map(|k| tenant.interaction(&user, k).unwrap().json())
-                    .collect::<Vec<_>>()
-            };
-            tenant.users().flat_map(records).collect::<Vec<_>>()
-        };
-        assert_eq!(pages(1), pages(1));
-        assert_ne!(pages(1), pages(2));
-        assert_eq!(pages(1).len(), 300);
-    }
-
-    #[test]
-    fn interactions_are_dealt_out_exactly_and_only_to_those_who_answer() {
-        for (users, interactions) in [(1, 10), (3, 7), (50, 5_000), (200, 50), (1_000, 99_999)] {
-            let tenant = tenant(TenantSpec::default().with_users(users).with_interactions(interactions));
-            let counts: Vec<_> = tenant.users().map(|user| (user.access, tenant.records(&user))).collect();
-            assert_eq!(counts.iter().map(|it| it.1).sum::<u64>(), interactions);
-            assert!(counts.iter().all(|(access, records)| *access == Access::Open || *records == 0));
-            if users >= 50 {
-                assert!(counts.iter().any(|(access, records)| *access == Access::Open && *records == 0));
-            }
-        }
-    }
-
-    #[test]
-    fn nobody_can_answer_in_an_empty_tenant() {
-        let spec = TenantSpec::default().with_users(0);
-        assert_eq!(Tenant::new(spec.clone()).err(), Some(SpecError::NobodyAnswers { interactions: 5_000 }));
-        let forbidden = TenantSpec::default().with_unlicensed_share(0.0).with_unknown_share(0.0);
-        let forbidden = tenant(forbidden.with_forbidden_share(1.0).with_interactions(0));
-        assert!(forbidden.users().all(|user| user.access == Access::Forbidden));
-        assert_eq!(tenant(spec.with_interactions(0)).totals().interactions, 0);
-    }
-
-    #[test]
-    fn totals_of_users_windows_and_records_add_up() {
-        let tenant = tenant(TenantSpec::default());
-        let whole = tenant.totals();
-        let mut by_user = super::TableTotals::default();
-        let mut records = Vec::new();
-        for user in tenant.users() {
-            by_user += tenant.user_totals(&user);
-            records.extend(tenant.expected_records(&user));
-        }
-        assert_eq!(by_user, whole);
-        assert_eq!(records.len() as u64, whole.interactions);
-        assert_eq!(records.iter().map(|it| u64::from(it.links)).sum::<u64>(), whole.links);
-        let spec = tenant.spec();
-        let middle = i64::midpoint(spec.start, spec.end);
-        let (early, late) = (tenant.totals_in(spec.start, middle), tenant.totals_in(middle, spec.end));
-        assert_eq!(early.links + late.links, whole.links);
-        let in_early = records.iter().filter(|it| it.created_at_us < middle * 1_000).count();
-        assert_eq!(early.interactions, in_early as u64);
-    }
-
-    #[test]
-    fn a_tenant_grows_into_what_it_is_in_the_end() {
-        let spec = TenantSpec::default().with_late_share(0.1).with_edited_share(0.2).with_joining_share(0.3);
-        let whole = tenant(spec);
-        let spec = whole.spec().clone();
-        let mut before = 0;
-        for quarter in 0..=4 {
-            let at_ms = spec.start + (spec.end - spec.start) / 4 * quarter;
-            let seen = whole.seen_at(at_ms);
-            let totals = seen.totals();
-            assert!(totals.interactions > before || quarter == 0, "{quarter}: {totals:?}");
-            before = totals.interactions;
-            let mut records = Vec::new();
-            for user in seen.users() {
-                let own: Vec<_> = seen.expected_records(&user).collect();
-                if user.access == Access::Open {
-                    assert_eq!(own.len() as u64, seen.records(&user));
-                    let ids = (0..seen.records(&user)).map(|k| seen.interaction(&user, k).unwrap().etag);
-                    assert!(ids.eq(own.iter().map(|it| it.etag.clone())));
-                }
-                records.extend(own);
-            }
-            assert_eq!(records.len() as u64, totals.interactions);
-            assert_eq!(records.iter().map(|it| u64::from(it.links)).sum::<u64>(), totals.links);
-            let latest = |it: &crate::totals::ExpectedRecord| it.etag.parse::<i64>().unwrap() <= at_ms;
-            assert!(records.iter().all(|it| latest(it) && it.created_at_us <= at_ms * 1_000));
-        }
-        let settled = spec.end + spec.changes_within_ms;
-        assert_eq!(whole.seen_at(settled).totals(), whole.totals());
-        assert_eq!(whole.totals().interactions, 5_000);
-        assert!(whole.seen_at(spec.end).totals().interactions < 5_000, "some are late");
-    }
-
-    #[test]
-    fn an_edit_changes_the_words_and_sometimes_the_links() {
-        let whole = tenant(TenantSpec::default().with_users(1).with_edited_share(0.3));
-        let (user, spec) = (whole.user(0).unwrap(), whole.spec().clone());
-        let middle = whole.seen_at(i64::midpoint(spec.start, spec.end));
-        let (mut edited, mut other_links, mut with_links) = (0, 0, 0);
-        let skipped = whole.records(&user) - middle.records(&user);
-        for k in 0..200 {
-            let before = middle.interaction(&user, k).unwrap();
-            let after = whole.interaction(&user, skipped + k).unwrap();
-            assert_eq!((&before.id, &before.session_id), (&after.id, &after.session_id));
-            assert_eq!(before.created_date_time, after.created_date_time);
-            if before.etag == after.etag {
-                assert_eq!(before.json(), after.json());
-                continue;
-            }
-            let is_touched = before.body == after.body && before.attachments == after.attachments;
-            edited += u32::from(!is_touched);
-            other_links += u32::from(before.links.len() != after.links.len());
-            with_links += u32::from(!before.links.is_empty());
-        }
-        assert!(edited > 5 && other_links > 0 && with_links > 0, "{edited} {other_links} {with_links}");
-    }
-
-    #[test]
-    fn records_are_of_the_promised_size_and_kind() {
-        let tenant = tenant(TenantSpec::default());
-        let (mut bytes, mut longest, mut classes) = (0, 0, BTreeSet::new());
-        for user in tenant.users() {
-            for record in (0..tenant.records(&user)).map(|k| tenant.interaction(&user, k).unwrap()) {
-                let json = record.json();
-                bytes += json.len();
-                longest = longest.max(json.len());
-                classes.insert(record.app_class);
-            }
-        }
-        let average = bytes / 5_000;
-        assert!((2_000..2_500).contains(&average), "an average record has {average} bytes");
-        assert!(longest > 20_000);
-        assert_eq!(classes.len(), crate::apps::APPS.len());
-    }
-
-    #[test]
-    fn groups_hold_users_once() {
-        let tenant = tenant(TenantSpec::default());
-        let everyone = tenant.groups().iter().find(|group| group.display_name == "All Staff").unwrap();
-        assert_eq!(tenant.transitive_users(everyone).count(), 50);
-        assert_eq!(tenant.transitive_groups(everyone).len(), 10);
-        let sales = tenant.find_group(&tenant.groups()[2].id.to_uppercase()).unwrap();
-        assert!((1..50).contains(&tenant.transitive_users(sales).count()));
-    }
-}
+mod tests;

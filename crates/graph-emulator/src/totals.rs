@@ -67,10 +67,20 @@ pub struct ExpectedRecord {
 
 /// The rows of a history's records that were created in `[from, to)`, Unix milliseconds.
 pub(crate) fn of_history(history: &History, from_ms: i64, to_ms: i64) -> TableTotals {
+    of_records(history, (from_ms, to_ms), |_| true)
+}
+
+/// The same of those records alone whose positions are to be kept.
+pub(crate) fn of_records(
+    history: &History,
+    (from_ms, to_ms): (i64, i64),
+    keeps: impl Fn(u64) -> bool,
+) -> TableTotals {
     let mut totals = TableTotals::default();
     let (first, last) = history.positions_around(from_ms, to_ms);
     let (from, to) = (from_ms.saturating_mul(TICKS_PER_MS), to_ms.saturating_mul(TICKS_PER_MS));
-    let shown = (first..last).map(|position| history.seat(position)).filter(|seat| history.shows(seat));
+    let kept = (first..last).filter(|position| keeps(*position));
+    let shown = kept.map(|position| history.seat(position)).filter(|seat| history.shows(seat));
     for outline in shown.map(|seat| Outline::of(history, seat)) {
         if !(from..to).contains(&outline.stamp.created) {
             continue;

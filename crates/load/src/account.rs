@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use futures::{StreamExt, stream};
-use promptlake_model::{Owner, RunId, Table, Timestamp};
+use promptlake_model::{AppClasses, Owner, RunId, Table, Timestamp};
 
 use crate::intervals::IntervalSet;
 use crate::layout;
@@ -30,7 +30,8 @@ pub(crate) struct Account {
     pub(crate) open: BTreeMap<u64, (RunId, Publish)>,
     /// Committed segments that no publish used up, by path.
     pub(crate) segments: BTreeMap<String, (RunId, SegmentEntry)>,
-    pub(crate) coverage: HashMap<Owner, IntervalSet>,
+    /// By user and by what was asked for.
+    pub(crate) coverage: HashMap<Owner, HashMap<AppClasses, IntervalSet>>,
     /// Everyone of whom a slice was ever begun.
     pub(crate) begun: HashSet<Owner>,
     /// What the records say that can't be: by sequence, in words.
@@ -129,7 +130,8 @@ impl Account {
 
     fn take_commit(&mut self, run: &RunId, commit: Commit) {
         for covered in commit.covered {
-            self.coverage.entry(covered.owner).or_default().insert(covered.window);
+            let of_user = self.coverage.entry(covered.owner).or_default();
+            of_user.entry(covered.classes).or_default().insert(covered.window);
             self.begun.insert(covered.owner);
         }
         for partial in commit.partial {

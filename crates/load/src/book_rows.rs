@@ -6,7 +6,7 @@ use arrow::array::{
     ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::error::ArrowError;
-use promptlake_model::{RunId, Table, Timestamp, UserEnd};
+use promptlake_model::{AppClasses, RunId, Table, Timestamp, UserEnd};
 
 use crate::record::Covered;
 
@@ -58,13 +58,18 @@ pub(crate) fn coverage_rows(covered: &[Covered], run: RunColumns<'_>) -> Result<
         text(covered.iter().map(|one| one.owner.user.to_string())),
         timestamps(covered.iter().map(|one| one.window.from)),
         timestamps(covered.iter().map(|one| one.window.to)),
-        Arc::new(StringArray::new_null(covered.len())),
+        Arc::new(covered.iter().map(|one| filter_text(&one.classes)).collect::<StringArray>()),
         pages(covered.iter().map(|one| one.page_count)),
         counts(covered.iter().map(|one| one.record_count)),
         text(covered.iter().map(|_| run.run_id.to_string())),
         timestamps(covered.iter().map(|_| run.extracted_at)),
     ];
     RecordBatch::try_new(Table::Coverage.schema(), columns)
+}
+
+/// `None` where no class was left out.
+fn filter_text(classes: &AppClasses) -> Option<String> {
+    (!classes.is_all()).then(|| classes.to_string())
 }
 
 fn text(values: impl Iterator<Item = String>) -> ArrayRef {

@@ -1,9 +1,12 @@
 //! What the ledger adds up to: coverage, touched days, what is committed and what is published. A pure fold over
 //! the records, so that any two readers of one ledger agree.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use promptlake_model::{Day, Owner, PartitionDay, RunId, SavedFile, Table, TenantId, Timestamp, Window};
+use promptlake_model::{
+    AppClasses, Day, Owner, PartitionDay, RunId, SavedFile, Table, TenantId, Timestamp, Window,
+};
 
 use crate::intervals::IntervalSet;
 use crate::record::{
@@ -35,10 +38,18 @@ pub struct Books {
 /// What is known of one user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct UserBooks {
+    /// Complete for every app class.
     pub(crate) covered: IntervalSet,
+    /// Complete for one class, beside what is for every one. Each class stands alone: a run that asks for other classes
+    /// than the one before asks for what each of them lacks.
+    pub(crate) covered_classes: BTreeMap<String, IntervalSet>,
     /// Where his history begins, once a slice of it was begun, whatever came of it.
     pub(crate) begun: Option<Timestamp>,
     pub(crate) touched: TouchedDays,
+    /// The pages of his complete windows, over all runs.
+    pub(crate) pages: u64,
+    /// The last that the source said of him was that he has no licence or no history.
+    pub(crate) turned_away: bool,
 }
 
 /// The days on which rows of a user lie.
@@ -94,13 +105,25 @@ impl Books {
     fn apply_commit(&mut self, run: &RunId, commit: &Commit) {
         for covered in &commit.covered {
             let user = self.users.entry(covered.owner).or_default();
-            user.covered.insert(covered.window);
+            let covered_before = user.covered_micros();
+            user.cover(&covered.classes, covered.window);
             user.begin(covered.window);
+            // What is read again says nothing new of how long his history is.
+            let newly_covered = user.covered_micros() - covered_before;
+            user.pages = user.pages.saturating_add(pages_of_part(
+                covered.page_count.into(),
+                newly_covered,
+                micros_of(&covered.window),
+            ));
+            user.turned_away = false;
         }
         for partial in &commit.partial {
             if let PartialOf::History { owner, window } = partial.of {
                 self.users.entry(owner).or_default().begin(window);
             }
+        }
+        for owner in &commit.turned_away {
+            self.users.entry(*owner).or_default().turned_away = true;
         }
         self.tables.clone_from(&commit.tables);
         for touched in &commit.touched {
@@ -127,9 +150,10 @@ impl Books {
         self.open_publishes.insert(sequence, (run.clone(), publish.clone()));
     }
 
-    /// The windows to ask of a user's history: what no slice covered, and the lookback before the newest end.
+    /// The windows to ask of a user's history: what no slice covered for all of these classes, and the lookback before
+    /// the newest end.
     #[must_use]
-    pub fn windows_to_ask(&self, owner: &Owner, wanted: Wanted) -> Vec<Window> {
+    pub fn windows_to_ask(&self, owner: &Owner, wanted: Wanted, classes: &AppClasses) -> Vec<Window> {
         let nothing = UserBooks::default();
         let user = self.users.get(owner).unwrap_or(&nothing);
         let start = match (wanted.start, user.begun) {
@@ -137,11 +161,12 @@ impl Books {
             (WantedStart::At(start) | WantedStart::OfNewUsers(start), _) => start,
         };
         let Some(whole) = Window::new(start, wanted.end) else { return Vec::new() };
+        let covered = user.covered_for(classes);
         let mut ask = IntervalSet::default();
-        for missing in user.covered.missing_in(whole) {
+        for missing in covered.missing_in(whole) {
             ask.insert(missing);
         }
-        if let Some(newest) = user.covered.end() {
+        if let Some(newest) = covered.end() {
             let again_from = newest.saturating_add_micros(-wanted.lookback_micros).max(start);
             if let Some(again) = Window::new(again_from, newest.min(wanted.end)) {
                 ask.insert(again);
@@ -150,8 +175,47 @@ impl Books {
         ask.into_windows()
     }
 
+    /// The windows that are covered for all of these classes, up to where the next run looks again anyway: what came late
+    /// beyond that is its business.
+    #[must_use]
+    pub fn windows_to_audit(&self, owner: &Owner, lookback_micros: i64, classes: &AppClasses) -> Vec<Window> {
+        let Some(user) = self.users.get(owner) else { return Vec::new() };
+        let covered = user.covered_for(classes);
+        let Some(newest) = covered.end() else { return Vec::new() };
+        let until = newest.saturating_add_micros(-lookback_micros);
+        let before = |window: &Window| Window::new(window.from, window.to.min(until));
+        covered.windows().iter().filter_map(before).collect()
+    }
+
+    /// The records of the ledger that these books are made of; 0 where there is no lake.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.head
+    }
+
+    /// The users of a tenant whose history was begun, and of whom the source did not say last that there is none: in no
+    /// order.
+    pub fn users_to_ask_again(&self, tenant: TenantId) -> impl Iterator<Item = Owner> {
+        let begun = |user: &UserBooks| user.begun.is_some() && !user.turned_away;
+        let of_tenant = self.users.iter().filter(move |(owner, user)| owner.tenant == tenant && begun(user));
+        of_tenant.map(|(owner, _)| *owner)
+    }
+
+    pub(crate) fn is_turned_away(&self, owner: &Owner) -> bool {
+        self.users.get(owner).is_some_and(|user| user.turned_away)
+    }
+
+    /// The pages that a window of a user will have, if he goes on as he did; 0 where nothing of him is known. A guess,
+    /// to begin with the longest.
+    #[must_use]
+    pub fn pages_to_expect(&self, owner: &Owner, window: Window) -> u64 {
+        let Some(user) = self.users.get(owner) else { return 0 };
+        let pages = i128::from(user.pages) * micros_of(&window);
+        u64::try_from(pages.checked_div(user.covered_micros()).unwrap_or(0)).unwrap_or(0)
+    }
+
     /// The run other than `own` that committed rows of a user which are not published yet: they can't be looked up,
-    /// so nobody else may add to them.
+    /// so nobody else may add to them, nor say what is missing.
     #[must_use]
     pub fn run_with_unpublished(&self, owner: &Owner, own: &RunId) -> Option<&RunId> {
         let mut others = self.unpublished.iter().filter(|(run, _)| *run != own);
@@ -179,7 +243,7 @@ impl Books {
 
     /// The owners of whom something is covered after an instant, which no honest clock can give.
     pub(crate) fn covered_after(&self, now: Timestamp) -> Option<(Owner, Timestamp)> {
-        let ends = self.users.iter().filter_map(|(owner, user)| Some((*owner, user.covered.end()?)));
+        let ends = self.users.iter().filter_map(|(owner, user)| Some((*owner, user.covered_until()?)));
         ends.filter(|(_, end)| *end > now).min()
     }
 
@@ -201,7 +265,52 @@ impl Books {
     }
 }
 
+fn micros_of(window: &Window) -> i128 {
+    i128::from(window.to.micros()) - i128::from(window.from.micros())
+}
+
+/// The pages of a part of a window, at least one where there is any.
+fn pages_of_part(pages: u64, part_micros: i128, whole_micros: i128) -> u64 {
+    let part = i128::from(pages) * part_micros;
+    let rounded_up = (part + whole_micros - 1).checked_div(whole_micros).unwrap_or(0);
+    u64::try_from(rounded_up).unwrap_or(0).min(pages)
+}
+
 impl UserBooks {
+    fn cover(&mut self, classes: &AppClasses, window: Window) {
+        if classes.is_all() {
+            self.covered.insert(window);
+        }
+        for class in classes.iter() {
+            self.covered_classes.entry(class.to_owned()).or_default().insert(window);
+        }
+    }
+
+    /// What is complete for all of these classes.
+    fn covered_for(&self, classes: &AppClasses) -> Cow<'_, IntervalSet> {
+        let of_class = |class| {
+            let mut covered = self.covered.clone();
+            for window in self.covered_classes.get(class).map_or(&[][..], IntervalSet::windows) {
+                covered.insert(*window);
+            }
+            covered
+        };
+        let of_classes = classes.iter().map(of_class).reduce(|one, another| one.common_with(&another));
+        of_classes.map_or(Cow::Borrowed(&self.covered), Cow::Owned)
+    }
+
+    /// How much is covered, for the class of which most is.
+    fn covered_micros(&self) -> i128 {
+        let sets = self.covered_classes.values().chain([&self.covered]);
+        sets.map(|set| set.windows().iter().map(micros_of).sum()).max().unwrap_or(0)
+    }
+
+    /// The end of the newest window that is complete for any class.
+    fn covered_until(&self) -> Option<Timestamp> {
+        let ends = self.covered_classes.values().filter_map(IntervalSet::end);
+        ends.chain(self.covered.end()).max()
+    }
+
     fn begin(&mut self, window: Window) {
         self.begun = Some(self.begun.map_or(window.from, |begun| begun.min(window.from)));
     }
@@ -243,9 +352,15 @@ mod tests {
     }
 
     fn books(covered: &[(i64, i64)]) -> Books {
-        let covered = covered.iter().map(|(from, to)| Covered {
+        books_of_classes(&covered.iter().map(|window| (&[][..], *window)).collect::<Vec<_>>())
+    }
+
+    /// Windows in hours, each covered for some classes.
+    fn books_of_classes(covered: &[(&[&str], (i64, i64))]) -> Books {
+        let covered = covered.iter().map(|(classes, (from, to))| Covered {
             owner: owner(),
             window: Window::new(hour(*from), hour(*to)).unwrap(),
+            classes: AppClasses::of(*classes),
             page_count: 1,
             record_count: 1,
         });
@@ -272,10 +387,84 @@ mod tests {
             (vec![(0, 100)], at, 500, vec![(0, 100)]),
         ] {
             let wanted = Wanted { start, end: hour(100), lookback_micros: lookback * HOUR_MICROS };
-            let windows = books(&covered).windows_to_ask(&owner(), wanted);
+            let windows = books(&covered).windows_to_ask(&owner(), wanted, &AppClasses::default());
             let hours = windows.iter().map(|w| (w.from.micros() / HOUR_MICROS, w.to.micros() / HOUR_MICROS));
             assert_eq!(hours.collect::<Vec<_>>(), expected, "{covered:?} {start:?} {lookback}");
         }
+    }
+
+    #[test]
+    fn what_is_covered_for_some_classes_is_not_for_others() {
+        let (all, a, b): (&[&str], &[&str], &[&str]) = (&[], &["A"], &["B"]);
+        let both: &[&str] = &["A", "B"];
+        for (covered, asked, expected) in [
+            (vec![(a, (0, 90))], a, vec![(90, 100)]),
+            (vec![(a, (0, 90))], b, vec![(0, 100)]),
+            (vec![(a, (0, 90))], all, vec![(0, 100)]),
+            (vec![(a, (0, 90))], both, vec![(0, 100)]),
+            (vec![(a, (0, 90)), (b, (10, 95))], both, vec![(0, 10), (90, 100)]),
+            (vec![(both, (0, 90))], a, vec![(90, 100)]),
+            (vec![(both, (0, 90))], all, vec![(0, 100)]),
+            (vec![(all, (0, 90))], both, vec![(90, 100)]),
+            (vec![(all, (0, 50)), (a, (50, 90))], a, vec![(90, 100)]),
+            (vec![(all, (0, 50)), (a, (50, 90))], all, vec![(50, 100)]),
+            // Perhaps another spelling is another class to Graph.
+            (vec![(a, (0, 100))], &["a"], vec![(0, 100)]),
+        ] {
+            let wanted = Wanted { start: WantedStart::At(hour(0)), end: hour(100), lookback_micros: 0 };
+            let books = books_of_classes(&covered);
+            let windows = books.windows_to_ask(&owner(), wanted, &AppClasses::of(asked));
+            let hours = windows.iter().map(|w| (w.from.micros() / HOUR_MICROS, w.to.micros() / HOUR_MICROS));
+            assert_eq!(hours.collect::<Vec<_>>(), expected, "{covered:?} {asked:?}");
+            assert!(books.covered_after(hour(60)).is_some() && books.covered_after(hour(95)).is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_covered_for_all_chosen_classes_is_audited_up_to_the_lookback() {
+        let (all, a, b): (&[&str], &[&str], &[&str]) = (&[], &["A"], &["B"]);
+        let both: &[&str] = &["A", "B"];
+        for (covered, chosen, lookback, expected) in [
+            (vec![], all, 0, vec![]),
+            (vec![(all, (0, 90))], all, 0, vec![(0, 90)]),
+            (vec![(all, (0, 90))], all, 2, vec![(0, 88)]),
+            (vec![(all, (0, 40)), (all, (60, 90))], both, 2, vec![(0, 40), (60, 88)]),
+            (vec![(all, (0, 40)), (all, (60, 90))], all, 35, vec![(0, 40)]),
+            (vec![(all, (0, 90))], all, 90, vec![]),
+            (vec![(a, (0, 90))], all, 0, vec![]),
+            (vec![(a, (0, 90)), (b, (10, 95))], both, 1, vec![(10, 89)]),
+            (vec![(all, (0, 50)), (a, (50, 90))], a, 0, vec![(0, 90)]),
+            (vec![(all, (0, 50)), (a, (50, 90))], b, 0, vec![(0, 50)]),
+        ] {
+            let books = books_of_classes(&covered);
+            let (owner, classes) = (owner(), AppClasses::of(chosen));
+            let windows = books.windows_to_audit(&owner, lookback * HOUR_MICROS, &classes);
+            let hours = windows.iter().map(|w| (w.from.micros() / HOUR_MICROS, w.to.micros() / HOUR_MICROS));
+            assert_eq!(hours.collect::<Vec<_>>(), expected, "{covered:?} {chosen:?} {lookback}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_again_makes_no_history_longer() {
+        for (pages, part, whole, expected) in
+            [(30, 0, 3, 0), (30, 1, 3, 10), (30, 3, 3, 30), (1, 1, 3, 1), (0, 3, 3, 0), (30, 3, 0, 0)]
+        {
+            assert_eq!(pages_of_part(pages, part, whole), expected, "{pages} {part}/{whole}");
+        }
+        let once = books(&[(0, 30)]).users[&owner()].pages;
+        assert_eq!(books(&[(0, 30), (0, 30), (10, 20)]).users[&owner()].pages, once);
+    }
+
+    #[test]
+    fn who_had_many_pages_is_expected_to_have_many() {
+        let mut books = books(&[(0, 10), (20, 30)]);
+        assert_eq!(books.users[&owner()].pages, 2, "one page each");
+        books.users.get_mut(&owner()).unwrap().pages = 40;
+        let pages = |books: &Books, from, to| {
+            books.pages_to_expect(&owner(), Window::new(hour(from), hour(to)).unwrap())
+        };
+        assert_eq!([pages(&books, 30, 40), pages(&books, 0, 100), pages(&books, 30, 31)], [20, 200, 2]);
+        assert_eq!(pages(&Books::default(), 0, 100), 0);
     }
 
     #[test]

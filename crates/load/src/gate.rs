@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
-use promptlake_model::{Owner, PageBatch, PartitionDay, RecordId, Table, TableRows};
+use promptlake_model::{Owner, PageBatch, PartitionDay, RecordId, RecordKey, RejectKey, Table, TableRows};
 
 use crate::books::Books;
 
@@ -176,6 +176,16 @@ impl WantedKeys {
 }
 
 impl Admission {
+    /// The records of the page that are new.
+    pub(crate) fn new_records<'a>(&'a self, page: &'a PageBatch) -> impl Iterator<Item = &'a RecordKey> {
+        page.records.iter().zip(&self.new_records).filter(|(_, new)| **new).map(|(record, _)| record)
+    }
+
+    /// The rejects of the page that are new.
+    pub(crate) fn new_rejects<'a>(&'a self, page: &'a PageBatch) -> impl Iterator<Item = &'a RejectKey> {
+        page.rejects.iter().zip(&self.new_rejects).filter(|(_, new)| **new).map(|(reject, _)| reject)
+    }
+
     /// The page without what was there already. Copies what stays, unless all of it does.
     pub(crate) fn apply(&self, mut page: PageBatch) -> Result<PageBatch, ArrowError> {
         if self.known_records + self.known_rejects == 0 {
@@ -224,7 +234,7 @@ mod tests {
     use std::sync::Arc;
 
     use promptlake_model::{
-        Day, PageReading, RecordKey, Slice, SliceId, SliceScope, TenantId, Timestamp, UserId, Window,
+        AppClasses, Day, PageReading, Slice, SliceId, SliceScope, TenantId, Timestamp, UserId, Window,
     };
 
     use super::*;
@@ -239,7 +249,7 @@ mod tests {
 
     fn page(ids: std::ops::Range<u128>) -> PageBatch {
         let window = Window::new(Timestamp::from_micros(0), Timestamp::from_micros(1)).unwrap();
-        let scope = SliceScope::History { owner: owner(), window };
+        let scope = SliceScope::History { owner: owner(), window, classes: AppClasses::default() };
         PageBatch {
             slice: Arc::new(Slice { id: SliceId(0), tenant: owner().tenant, scope }),
             owner: owner(),

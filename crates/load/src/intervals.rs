@@ -28,6 +28,16 @@ impl IntervalSet {
         missing
     }
 
+    /// What is in both sets.
+    pub(crate) fn common_with(&self, other: &Self) -> Self {
+        let (mut common, mut mine, mut theirs) = (Vec::new(), &self.0[..], &other.0[..]);
+        while let ([one, rest @ ..], [another, others @ ..]) = (mine, theirs) {
+            common.extend(Window::new(one.from.max(another.from), one.to.min(another.to)));
+            (mine, theirs) = if one.to < another.to { (rest, theirs) } else { (mine, others) };
+        }
+        Self(common)
+    }
+
     /// Takes windows that were disjoint and in order once; anything else is put in order.
     pub(crate) fn from_windows(windows: impl IntoIterator<Item = Window>) -> Self {
         let mut set = Self::default();
@@ -83,6 +93,20 @@ mod tests {
             (vec![(6, 7), (0, 1), (3, 4)], vec![(0, 1), (3, 4), (6, 7)]),
         ] {
             assert_eq!(pairs(set(&inserted).into_windows()), expected, "{inserted:?}");
+        }
+    }
+
+    #[test]
+    fn what_two_sets_have_in_common() {
+        for (one, another, common) in [
+            (vec![(0, 10)], vec![(5, 20)], vec![(5, 10)]),
+            (vec![(0, 10), (20, 30)], vec![(5, 25)], vec![(5, 10), (20, 25)]),
+            (vec![(0, 10)], vec![(10, 20)], vec![]),
+            (vec![(0, 2), (4, 6), (8, 10)], vec![(1, 5), (9, 12)], vec![(1, 2), (4, 5), (9, 10)]),
+            (vec![], vec![(0, 1)], vec![]),
+        ] {
+            assert_eq!(pairs(set(&one).common_with(&set(&another)).into_windows()), common);
+            assert_eq!(pairs(set(&another).common_with(&set(&one)).into_windows()), common);
         }
     }
 

@@ -13,10 +13,11 @@ use parquet::file::metadata::{
     PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder, RowGroupMetaData,
 };
 use promptlake_flow::ComputePool;
-use promptlake_model::{Owner, RecordId, Table};
+use promptlake_model::{Owner, PageBatch, RecordId, Table};
 
+use crate::books::Books;
 use crate::error::LoadError;
-use crate::gate::WantedKeys;
+use crate::gate::{Gate, LookUp, WantedKeys};
 use crate::lake::known_path;
 use crate::record::FileEntry;
 use crate::store::Store;
@@ -35,6 +36,25 @@ pub(crate) struct KeyReader<'a> {
 }
 
 impl KeyReader<'_> {
+    /// Lets the gate know the keys of a user and partition, or, where they are too many, those of the page.
+    pub(crate) async fn tell_gate(
+        self,
+        gate: &mut Gate,
+        books: &Books,
+        look_up: &LookUp,
+        page: &PageBatch,
+    ) -> Result<(), LoadError> {
+        let LookUp { owner, table, day } = *look_up;
+        let files = books.files_of(table, day, owner);
+        let mut keys = self.keys_in(&files, owner, &gate.wanted(look_up, page)).await?;
+        if keys.is_none() {
+            gate.no_room(look_up);
+            keys = self.keys_in(&files, owner, &WantedKeys::of_page(look_up, page)).await?;
+        }
+        gate.learn(look_up, keys.unwrap_or_default());
+        Ok(())
+    }
+
     /// The keys of `owner` in published files of `interactions` or `rejects`; `None` where there are more than wanted.
     pub(crate) async fn keys_in(
         self,

@@ -14,7 +14,7 @@ use crate::failpoint;
 use crate::heartbeat::Pulse;
 use crate::layout;
 use crate::ledger::{Appended, Ledger};
-use crate::record::Deed;
+use crate::record::{Deed, LakeFacts};
 use crate::shard::Scope;
 use crate::stage::StagedNumbers;
 use crate::store::Store;
@@ -164,6 +164,11 @@ impl std::fmt::Debug for Means {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Means").field("store", &self.store).finish_non_exhaustive()
     }
+}
+
+/// What every lake of this program is.
+pub(crate) fn lake_facts() -> LakeFacts {
+    LakeFacts { partition_by: vec!["date".into()] }
 }
 
 /// A path out of a ledger record.

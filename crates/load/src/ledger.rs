@@ -114,12 +114,16 @@ impl Ledger {
         run_id: RunId,
         facts: LakeFacts,
     ) -> Result<Self, LedgerError> {
+        let began = means.clock.elapsed();
         let books = checkpoint::newest(&means.store, &means.pool).await?.unwrap_or_default();
         let mut ledger = Self { means, run_id, facts, books, stake: HashSet::new() };
         ledger.check_checkpoint().await?;
         let listed = ledger.means.store.list_after(&layout::ledger_dir(), &ledger.head_path()).await?;
         let last = listed.iter().filter_map(|object| layout::record_sequence(&object.location)).max();
         ledger.read_to(last.unwrap_or(0)).await?;
+        let took_ms = ledger.means.clock.elapsed().saturating_sub(began).as_millis();
+        let (head, users) = (ledger.books.head, ledger.books.users.len());
+        tracing::debug!(head, users, took_ms, "read the ledger");
         Ok(ledger)
     }
 

@@ -9,6 +9,7 @@
 //! nobody named. A crash at any instant leaves each record exactly once after the next run.
 
 mod account;
+mod audit;
 mod book_rows;
 mod books;
 mod checkpoint;
@@ -34,6 +35,7 @@ mod publish;
 mod record;
 mod recover;
 mod rows;
+mod sample;
 mod segment;
 mod shard;
 mod sorted;
@@ -42,6 +44,7 @@ mod status;
 mod store;
 mod verify;
 
+pub use audit::{Audited, Auditor, Lacking};
 pub use books::{Books, Wanted, WantedStart};
 pub use encode::FileCompression;
 pub use error::LoadError;
@@ -53,6 +56,7 @@ pub use ledger::LedgerError;
 pub use loader::{Loaded, Loader, Loading};
 pub use merge::MergeError;
 pub use record::RecordError;
+pub use sample::{Draw, SampleSize};
 pub use segment::SegmentError;
 pub use shard::{NotAShard, Scope, Shard};
 pub use status::{

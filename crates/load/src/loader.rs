@@ -1,7 +1,7 @@
 //! The last stage: takes pages of rows, makes them count, makes them seen.
 
 use promptlake_flow::{Event, Held};
-use promptlake_model::{Owner, PageBatch, SliceEnd, Table, Timestamp, UserEnd};
+use promptlake_model::{Owner, PageBatch, SliceEnd, Table, Timestamp, UserEnd, UserStatus};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -10,16 +10,16 @@ use crate::book_rows::{RunColumns, coverage_rows, user_rows};
 use crate::books::Books;
 use crate::error::LoadError;
 use crate::failpoint;
-use crate::gate::{Gate, LookUp, WantedKeys};
+use crate::gate::Gate;
 use crate::gather::Gathered;
 use crate::heartbeat::{Heartbeat, ProcessIdentity, Pulse};
 use crate::keys::KeyReader;
-use crate::lake::{Lake, LakeSettings, Means, Run};
+use crate::lake::{Lake, LakeSettings, Means, Run, lake_facts};
 use crate::layout;
 use crate::ledger::{Appended, Ledger, LedgerMeans};
 use crate::progress::Progress;
 use crate::publish::Published;
-use crate::record::{Commit, Deed, LakeFacts};
+use crate::record::{Commit, Deed};
 
 /// What reaches the loader.
 #[derive(Debug)]
@@ -72,10 +72,9 @@ impl Loader {
         let (every, stale_after) = (settings.heartbeat_every, settings.stale_after);
         let mut pulse = Pulse::start(means.store.clone(), heartbeat, means.clock, every, stale_after);
         failpoint::reach("heartbeat.written");
-        let facts = LakeFacts { partition_by: vec!["date".into()] };
         let ledger_means =
             LedgerMeans { store: means.store.clone(), pool: means.pool.clone(), clock: means.clock };
-        let ledger = Ledger::open(ledger_means, run.id.clone(), facts).await;
+        let ledger = Ledger::open(ledger_means, run.id.clone(), lake_facts()).await;
         if ledger.is_err() {
             // It never began: nobody should wait for it. Where even that fails, its heartbeat goes stale.
             pulse.stop().await;
@@ -191,8 +190,10 @@ impl Loader {
     async fn take_page(&mut self, page: Held<PageBatch>) -> Result<(), LoadError> {
         let Held { value: page, permit } = page;
         self.refuse_unpublished_of_others(page.owner).await?;
-        for look_up in self.gate.look_ups(&page, self.lake.ledger.books()) {
-            self.look_up(&look_up, &page).await?;
+        let (means, books) = (&self.lake.means, self.lake.ledger.books());
+        let reader = KeyReader { store: &means.store, pool: &means.pool };
+        for look_up in self.gate.look_ups(&page, books) {
+            reader.tell_gate(&mut self.gate, books, &look_up, &page).await?;
         }
         let admission = self.gate.admit(&page);
         let known_records = admission.known_records as u64;
@@ -232,23 +233,6 @@ impl Loader {
         self.lake.ledger.set_stake(self.progress.owners());
     }
 
-    /// Lets the gate know the keys of a user and partition, or, where they are too many, those of the page.
-    async fn look_up(&mut self, look_up: &LookUp, page: &PageBatch) -> Result<(), LoadError> {
-        let LookUp { owner, table, day } = *look_up;
-        let means = &self.lake.means;
-        let reader = KeyReader { store: &means.store, pool: &means.pool };
-        let files = self.lake.ledger.books().files_of(table, day, owner);
-        let wanted = self.gate.wanted(look_up, page);
-        let mut keys = reader.keys_in(&files, owner, &wanted).await?;
-        if keys.is_none() {
-            self.gate.no_room(look_up);
-            let wanted = WantedKeys::of_page(look_up, page);
-            keys = reader.keys_in(&files, owner, &wanted).await?;
-        }
-        self.gate.learn(look_up, keys.unwrap_or_default());
-        Ok(())
-    }
-
     /// Adds the rows of users whose outcome is settled; their keys are needed no more.
     fn settle_users(&mut self) -> Result<(), LoadError> {
         let settled = self.progress.take_settled();
@@ -256,7 +240,12 @@ impl Loader {
             return Ok(());
         }
         for user in &settled {
-            self.gate.forget(&user.end.owner);
+            let owner = user.end.owner;
+            self.gate.forget(&owner);
+            let turned_away = matches!(user.end.status, UserStatus::Unlicensed | UserStatus::NotFound);
+            if turned_away && !self.books().is_turned_away(&owner) {
+                self.progress.turn_away(owner);
+            }
             let (status, reason) = (user.end.status.as_str(), user.end.reason.clone());
             self.lake.means.observer.observe(&Event::UserSettled { status, reason });
         }

@@ -2,7 +2,7 @@
 //!
 //! Pages may come in any order, and an end marker before the last of its pages: only counts decide.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use promptlake_model::{
@@ -20,6 +20,7 @@ pub(crate) struct Progress {
     users: HashMap<Owner, UserProgress>,
     touched: BTreeMap<Owner, Touched>,
     settled: Vec<SettledUser>,
+    turned_away: BTreeSet<Owner>,
 }
 
 #[derive(Debug)]
@@ -71,6 +72,11 @@ impl Progress {
         std::mem::take(&mut self.settled)
     }
 
+    /// Takes note of a user of whom the source said for the first time that there is nothing to be had.
+    pub(crate) fn turn_away(&mut self, owner: Owner) {
+        self.turned_away.insert(owner);
+    }
+
     /// The users of whom something is uncommitted or under way.
     pub(crate) fn owners(&self) -> HashSet<Owner> {
         let slices = self.slices.values().filter_map(|slice| match &slice.slice.scope {
@@ -83,17 +89,23 @@ impl Progress {
     /// Whether a commit would say anything.
     pub(crate) fn has_news(&self) -> bool {
         let news = |slice: &SliceProgress| slice.pages_since_commit > 0 || slice.is_over();
-        !self.touched.is_empty() || !self.settled.is_empty() || self.slices.values().any(news)
+        let of_users = !self.touched.is_empty() || !self.settled.is_empty() || !self.turned_away.is_empty();
+        of_users || self.slices.values().any(news)
     }
 
     /// What the next commit says of slices and days. Rows and segments are not its business.
     pub(crate) fn draft_commit(&self) -> Commit {
-        let mut commit = Commit { touched: self.touched.values().copied().collect(), ..Commit::default() };
+        let mut commit = Commit {
+            touched: self.touched.values().copied().collect(),
+            turned_away: self.turned_away.iter().copied().collect(),
+            ..Commit::default()
+        };
         for slice in self.slices.values() {
             match (&slice.slice.scope, slice.is_whole()) {
-                (SliceScope::History { owner, window }, true) => commit.covered.push(Covered {
+                (SliceScope::History { owner, window, classes }, true) => commit.covered.push(Covered {
                     owner: *owner,
                     window: *window,
+                    classes: classes.clone(),
                     page_count: slice.pages,
                     record_count: slice.records,
                 }),
@@ -114,6 +126,7 @@ impl Progress {
     /// What was drafted is committed.
     pub(crate) fn committed(&mut self) {
         self.touched.clear();
+        self.turned_away.clear();
         self.slices.retain(|_, slice| !slice.is_over());
         for slice in self.slices.values_mut() {
             slice.pages_since_commit = 0;
@@ -179,7 +192,7 @@ impl SliceProgress {
 
 fn partial_of(tenant: TenantId, scope: &SliceScope) -> PartialOf {
     match scope {
-        SliceScope::History { owner, window } => PartialOf::History { owner: *owner, window: *window },
+        SliceScope::History { owner, window, .. } => PartialOf::History { owner: *owner, window: *window },
         SliceScope::File(file) => PartialOf::File { tenant, file: file.clone() },
     }
 }

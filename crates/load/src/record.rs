@@ -6,7 +6,8 @@
 use std::collections::HashSet;
 
 use promptlake_model::{
-    Day, Owner, PartitionDay, RunId, SCHEMA_VERSION, SavedFile, Table, TenantId, Timestamp, Window,
+    AppClasses, Day, Owner, PartitionDay, RunId, SCHEMA_VERSION, SavedFile, Table, TenantId, Timestamp,
+    Window,
 };
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +74,10 @@ pub(crate) struct Commit {
     pub(crate) partial: Vec<Partial>,
     /// The days of the rows added, by user.
     pub(crate) touched: Vec<Touched>,
+    /// Users of whom the source said for the first time that they have no licence or no history: once the directory
+    /// no longer lists them, nobody asks for them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) turned_away: Vec<Owner>,
 }
 
 /// A window of one user that is complete.
@@ -81,6 +86,9 @@ pub(crate) struct Commit {
 pub(crate) struct Covered {
     pub(crate) owner: Owner,
     pub(crate) window: Window,
+    /// Of which apps; absent where it is complete for all of them.
+    #[serde(default, skip_serializing_if = "AppClasses::is_all")]
+    pub(crate) classes: AppClasses,
     pub(crate) page_count: u32,
     pub(crate) record_count: u64,
 }

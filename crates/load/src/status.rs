@@ -16,6 +16,7 @@ use crate::account::{Account, RunAccount};
 use crate::columns::Columns;
 use crate::error::LoadError;
 use crate::heartbeat::{self, Heartbeat, Life, ProcessIdentity};
+use crate::intervals::IntervalSet;
 use crate::lake::{Means, known_path};
 use crate::layout;
 use crate::verify::now;
@@ -236,7 +237,7 @@ impl From<&RunAccount> for RunRecords {
 
 fn coverage(account: &Account) -> CoverageStatus {
     let mut coverage = CoverageStatus::default();
-    for set in account.coverage.values() {
+    for set in account.coverage.values().flat_map(HashMap::values) {
         let windows = set.clone().into_windows();
         coverage.intervals += windows.len() as u64;
         coverage.gaps += windows.len().saturating_sub(1) as u64;
@@ -248,7 +249,7 @@ fn coverage(account: &Account) -> CoverageStatus {
 }
 
 fn lag(account: &Account, now: Timestamp) -> Option<Lag> {
-    let ends = account.coverage.values().filter_map(crate::intervals::IntervalSet::end);
+    let ends = account.coverage.values().filter_map(|sets| sets.values().filter_map(IntervalSet::end).max());
     let mut seconds: Vec<i64> = ends.map(|end| (now.micros() - end.micros()) / 1_000_000).collect();
     seconds.sort_unstable();
     let middle = seconds.len().checked_sub(1)? / 2;

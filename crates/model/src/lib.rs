@@ -6,6 +6,7 @@
 //!
 //! A type is named for the state of its data. What only one crate needs lives there, not here.
 
+mod app_classes;
 mod batch;
 mod identity;
 mod page;
@@ -14,10 +15,11 @@ mod table;
 mod time;
 mod user;
 
+pub use app_classes::AppClasses;
 pub use batch::{PageBatch, PageReading, RecordKey, RejectKey, TableRows};
 pub use identity::{NotAGuid, NotARunId, Owner, RecordId, RunId, TenantId, UserId};
 pub use page::{PageForm, RawPage};
-pub use slice::{SavedFile, Slice, SliceEnd, SliceId, SliceOutcome, SliceScope, UserEnd};
+pub use slice::{SavedFile, Slice, SliceEnd, SliceId, SliceIds, SliceOutcome, SliceScope, UserEnd};
 pub use table::{Column, ColumnType, SCHEMA_VERSION, Table};
 pub use time::{Day, PartitionDay, Timestamp, Window};
 pub use user::{UserProfile, UserStatus};

@@ -2,14 +2,33 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Owner, TenantId, UserProfile, UserStatus, Window};
+use crate::{AppClasses, Owner, TenantId, UserProfile, UserStatus, Window};
 
 /// Names a slice within its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SliceId(pub u32);
+
+/// Gives every slice of a run a name of its own, whoever plans it. Clones share their count.
+#[derive(Debug, Clone, Default)]
+pub struct SliceIds(Arc<AtomicU32>);
+
+impl SliceIds {
+    /// The names from this number on.
+    #[must_use]
+    pub fn starting_at(first: u32) -> Self {
+        Self(Arc::new(AtomicU32::new(first)))
+    }
+
+    /// The next name. At a thousand slices a second a run may last for seven weeks.
+    #[must_use]
+    pub fn take(&self) -> SliceId {
+        SliceId(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 /// What is asked for at once and becomes whole, or not, as one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +50,8 @@ pub enum SliceScope {
         owner: Owner,
         /// Its bounds, fixed when the slice is planned.
         window: Window,
+        /// Of which apps: others' records are not asked for, and not covered.
+        classes: AppClasses,
     },
     /// One saved file, whoever's records it holds.
     File(SavedFile),
@@ -51,7 +72,7 @@ pub struct SavedFile {
 impl fmt::Display for SliceScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::History { owner, window } => write!(f, "user {} {window}", owner.user),
+            Self::History { owner, window, .. } => write!(f, "user {} {window}", owner.user),
             Self::File(file) => write!(f, "file {}", file.path),
         }
     }

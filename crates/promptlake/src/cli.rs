@@ -1,9 +1,10 @@
 //! What can be typed.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use promptlake_load::Shard;
+use promptlake_load::{SampleSize, Shard};
 use promptlake_model::RunId;
 
 use crate::settings::Override;
@@ -19,7 +20,8 @@ Exit codes:
   4    not allowed: a wrong secret, a missing permission or consent, no licence
   5    the source failed
   6    the destination failed, or another run is writing to it
-  7    verify found something that is not as the ledger says
+  7    verify found something that is not as the ledger says, or audit a record
+       that the lake lacks
   130  interrupted; what was read is committed, and the next run publishes it
        and asks for the rest";
 
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Status(StatusArguments),
     /// Check every file of the lake against the ledger: sizes, checksums, columns, rows that are there twice.
     Verify(VerifyArguments),
+    /// Ask Graph again for a sample of what is covered, and say what the lake lacks of it.
+    Audit(AuditArguments),
     /// Serve a made-up tenant that behaves like Microsoft Graph, on this machine alone.
     Emulate(EmulateArguments),
 }
@@ -55,6 +59,9 @@ pub(crate) struct RunArguments {
     /// `source.requests_per_second`.
     #[arg(long, value_name = "INDEX/COUNT")]
     pub(crate) shard: Option<Shard>,
+    /// Read again, at the end, what moved while it was read: records came twice there, so others may have been skipped.
+    #[arg(long)]
+    pub(crate) reread: bool,
     /// Give up a run that has ended, though its heartbeat is not stale yet.
     #[arg(long, value_name = "RUN_ID", value_parser = run_id)]
     pub(crate) take_over: Option<RunId>,
@@ -95,6 +102,38 @@ pub(crate) struct VerifyArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct AuditArguments {
+    /// The pipeline file: its source is asked again, its destination is the lake.
+    pub(crate) file: PathBuf,
+    /// Set any value of the file, such as `--set destination.url=./lake`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<Override>,
+    /// How many user-weeks of what is covered are asked for again, each for a request or two; `all` for everything, in
+    /// lists as long as those of a first run.
+    #[arg(long, value_name = "N|all", default_value = "1000", value_parser = sample_size)]
+    pub(crate) sample: SampleSize,
+    /// Where the sample comes from: a seed draws the same user-weeks again. Without one it is drawn by chance, and said.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Put into the lake what it lacks of the sample, as a run does.
+    #[arg(long)]
+    pub(crate) repair: bool,
+}
+
+/// An hour's work at the rate of a tenant: beyond it, `all` asks for more with fewer requests.
+const USER_WEEKS_MAX: usize = 100_000;
+
+fn sample_size(text: &str) -> Result<SampleSize, String> {
+    if text == "all" {
+        return Ok(SampleSize::All);
+    }
+    let weeks = text.parse().ok().filter(|weeks: &NonZeroUsize| weeks.get() <= USER_WEEKS_MAX);
+    let weeks = weeks.map(SampleSize::UserWeeks);
+    weeks.ok_or_else(|| format!("write a number from 1 to {USER_WEEKS_MAX}, or all"))
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct EmulateArguments {
     /// The port to listen on; 0 picks a free one.
     #[arg(long, default_value_t = 8365)]
@@ -108,10 +147,30 @@ pub(crate) struct EmulateArguments {
     /// Interactions over all users.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) interactions: u64,
-    /// Requests a second before it answers 429; 0 for no limit.
+    /// Requests a second before it answers 429, and fifty times as many in a minute; 0 for no limit.
     #[arg(long, default_value_t = 30)]
     pub(crate) requests_per_second: u32,
+    /// The share of answers about interactions that go wrong, such as 0.2: throttled, refused, cut, stalled, reset.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    pub(crate) faults: f64,
+    /// The share of users that answer 500, whatever is asked.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    pub(crate) broken_users: f64,
+    /// Answer 400 to every filter by date, as some tenants do.
+    #[arg(long)]
+    pub(crate) reject_date_filters: bool,
+    /// Compress answers for who accepts it.
+    #[arg(long)]
+    pub(crate) gzip: bool,
+    /// How many seconds a token is good.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3_599)]
+    pub(crate) token_lifetime: u64,
     /// Print how many rows each table must have, as JSON, and end.
     #[arg(long)]
     pub(crate) totals: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "write a share from 0 to 1, such as 0.2".to_owned())
 }

@@ -1,6 +1,8 @@
 //! `promptlake emulate`: the emulator in a process of its own.
 
-use graph_emulator::{Emulator, ServerOptions, Tenant, TenantSpec};
+use std::time::Duration;
+
+use graph_emulator::{Emulator, FaultKind, Faults, ServerOptions, Tenant, TenantSpec};
 use serde_json::json;
 
 use crate::cli::EmulateArguments;
@@ -14,7 +16,8 @@ pub(crate) async fn emulate(arguments: EmulateArguments) -> Result<Outcome, Fail
     let spec = TenantSpec::default()
         .with_seed(arguments.seed)
         .with_users(arguments.users)
-        .with_interactions(arguments.interactions);
+        .with_interactions(arguments.interactions)
+        .with_broken_share(arguments.broken_users);
     if arguments.totals {
         let tenant =
             Tenant::new(spec).map_err(|error| Failure::setting(&error, "make up the tenant", HINT))?;
@@ -32,9 +35,7 @@ pub(crate) async fn emulate(arguments: EmulateArguments) -> Result<Outcome, Fail
         println!("{by_table:#}");
         return Ok(Outcome::Done);
     }
-    let limit = (arguments.requests_per_second > 0).then_some(arguments.requests_per_second);
-    let options =
-        ServerOptions { port: arguments.port, requests_per_second: limit, ..ServerOptions::default() };
+    let options = options(&arguments);
     let stop = stopping::on_signals("answering what was asked")?;
     let emulator = Emulator::start(spec, options)
         .await
@@ -43,6 +44,18 @@ pub(crate) async fn emulate(arguments: EmulateArguments) -> Result<Outcome, Fail
     stop.cancelled().await;
     emulator.shutdown().await;
     Ok(Outcome::Done)
+}
+
+fn options(arguments: &EmulateArguments) -> ServerOptions {
+    ServerOptions {
+        port: arguments.port,
+        token_lifetime: Duration::from_secs(arguments.token_lifetime),
+        requests_per_second: (arguments.requests_per_second > 0).then_some(arguments.requests_per_second),
+        faults: Faults::evenly(arguments.seed, arguments.faults, &FaultKind::ALL),
+        rejects_date_filters: arguments.reject_date_filters,
+        gzip: arguments.gzip,
+        ..ServerOptions::default()
+    }
 }
 
 /// The `[source]` that reads this tenant, ready to be pasted.

@@ -16,7 +16,7 @@ pub(crate) enum Outcome {
     Done,
     /// Everything that could be is done; some users or files could not be read to the end.
     DoneWithFailures,
-    /// The lake is not as its ledger says.
+    /// The lake is not as its ledger says, or lacks what the source gives.
     Found,
     /// Stopped by a signal.
     Interrupted,

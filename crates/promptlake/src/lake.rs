@@ -32,11 +32,7 @@ impl Lake {
         let clock = Clock::system();
         let pipeline = run::read_pipeline(file, overrides, Timestamp::from_micros(clock.now_micros()))?;
         let shares = Shares::of(pipeline.run.memory_limit.bytes(), READERS);
-        if let StoreLocation::Local(root) = &pipeline.destination.store.location
-            && !root.exists()
-        {
-            return Err(no_lake(&pipeline));
-        }
+        check_place(&pipeline)?;
         let pool = ComputePool::new(0).map_err(|error| Failure::internal(&error, "start"))?;
         let store = run::open_store(&pipeline.destination)?;
         let means = Means { store, pool, clock, observer: Arc::new(Silent) };
@@ -64,12 +60,20 @@ impl Lake {
     }
 }
 
+/// Refuses a place where no lake can be: to open it would make it.
+pub(crate) fn check_place(pipeline: &Pipeline) -> Result<(), Failure> {
+    match &pipeline.destination.store.location {
+        StoreLocation::Local(root) if !root.exists() => Err(no_lake(pipeline)),
+        _ => Ok(()),
+    }
+}
+
 fn location(pipeline: &Pipeline) -> String {
     pipeline.destination.store.location.to_string()
 }
 
 /// A question of settings, not of the destination: nothing failed there, but the file names a place that is no lake.
-fn no_lake(pipeline: &Pipeline) -> Failure {
+pub(crate) fn no_lake(pipeline: &Pipeline) -> Failure {
     let error = Error::new(ErrorKind::NotFound, "it holds no ledger: no run ever committed anything there");
     let hint = "check destination.url, or fill the lake first with `promptlake run`";
     Failure::setting(&error, &format!("find a lake at {}", location(pipeline)), hint)

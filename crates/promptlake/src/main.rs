@@ -1,23 +1,31 @@
 //! promptlake: every Microsoft 365 Copilot prompt and response of a tenant, as partitioned Parquet in a lake.
 
 mod allocator;
+mod audit;
 mod cli;
+mod credential;
 mod emulate;
 mod failure;
 mod lake;
 mod memory;
+mod plan;
 mod progress;
 mod run;
 mod settings;
 mod source;
 mod status;
+mod stdout;
 mod stopping;
 mod summary;
 mod tally;
+mod tenants;
 mod topology;
 mod verify;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
+use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::prelude::*;
 
 use clap::Parser;
 
@@ -26,7 +34,7 @@ use failure::{Failure, Outcome};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if matches!(cli.command, Command::Run(_)) {
+    if matches!(cli.command, Command::Run(_) | Command::Audit(_)) {
         allocator::settle();
     }
     start_logging();
@@ -49,13 +57,21 @@ fn start(command: Command) -> Result<Outcome, Failure> {
         Command::Run(arguments) => runtime.block_on(run::run(arguments)),
         Command::Status(arguments) => runtime.block_on(status::status(arguments)),
         Command::Verify(arguments) => runtime.block_on(verify::verify(arguments)),
+        Command::Audit(arguments) => runtime.block_on(audit::audit(arguments)),
         Command::Emulate(arguments) => runtime.block_on(emulate::emulate(arguments)),
     }
 }
 
 /// Warnings to standard error; more of them with `PROMPTLAKE_LOG=debug`.
+///
+/// Of libraries nothing below a warning, whatever is asked for: they log headers and URLs, which hold tokens.
 fn start_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("PROMPTLAKE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let filter = EnvFilter::try_from_env("PROMPTLAKE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let own = filter_fn(|metadata| {
+        metadata.target().starts_with("promptlake") || *metadata.level() <= tracing::Level::WARN
+    });
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    // Colours are for people: a file that the lines go to is searched.
+    let lines = lines.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+    tracing_subscriber::registry().with(lines.with_filter(own)).with(filter).init();
 }

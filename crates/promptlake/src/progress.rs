@@ -38,7 +38,7 @@ impl Progress {
             let mut rate = Rate { seen: [(Duration::ZERO, 0)].into() };
             while !wait(&ended, every).await {
                 let counts = tally.counts();
-                let now = Now { rate: rate.at(clock.elapsed(), &counts), counts };
+                let now = Now::at(clock.elapsed(), &mut rate, counts);
                 match &bar {
                     Some(bar) => now.draw(bar),
                     None => eprintln!("{:>6.0} s  {now}", clock.elapsed().as_secs_f64()),
@@ -97,10 +97,16 @@ impl Rate {
 /// A moment of a run.
 struct Now {
     counts: Counts,
+    /// Requests a second, lately and since the start.
     rate: f64,
+    rate_overall: f64,
 }
 
 impl Now {
+    fn at(elapsed: Duration, rate: &mut Rate, counts: Counts) -> Self {
+        Self { rate: rate.at(elapsed, &counts), rate_overall: counts.rate(elapsed), counts }
+    }
+
     fn draw(&self, bar: &ProgressBar) {
         // Until the users are known, none of one is settled: an empty bar, not a full one.
         bar.set_length(self.counts.users_found.max(1));
@@ -114,12 +120,13 @@ impl Now {
     fn source(&self) -> String {
         let counts = &self.counts;
         let mut parts = vec![
-            format!("{:.1} requests/s", self.rate),
+            format!("{:.1} requests/s ({:.1} overall)", self.rate, self.rate_overall),
             format!("{} records", HumanCount(counts.new_records)),
             format!("{} read", HumanBytes(counts.body_bytes)),
         ];
-        if counts.throttled > Duration::ZERO {
-            parts.push(format!("throttled {:.0} s", counts.throttled.as_secs_f64()));
+        let throttled = counts.throttled(RequestKind::Interactions);
+        if !throttled.is_zero() {
+            parts.push(format!("throttled {:.0} s", throttled.as_secs_f64()));
         }
         parts.join("  ")
     }

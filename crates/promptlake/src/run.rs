@@ -1,15 +1,13 @@
 //! `promptlake run`: settings to a source and a lake, the flow between them, and what there is to say about it.
 
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
-use promptlake_extract::{RunContext, Unresolved, UserPlan, UserRef};
+use promptlake_extract::{RunContext, UserRef};
 use promptlake_flow::{ByteBudget, Clock, ComputePool, Event, Observer};
-use promptlake_load::{
-    Books, FileCompression, LakeSettings, Loaded, Loader, Means, Run, Scope, Shard, Store, Wanted,
-    WantedStart,
-};
-use promptlake_model::{Owner, RunId, Slice, SliceId, SliceScope, TenantId, Timestamp, UserProfile};
+use promptlake_load::{FileCompression, LakeSettings, Loaded, Loader, Means, Run, Scope, Shard, Store};
+use promptlake_model::{RunId, Slice, SliceIds, SliceScope, Timestamp};
 use promptlake_transform::{TransformSettings, Transformer};
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt, SeedableRng};
@@ -18,61 +16,61 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::RunArguments;
 use crate::failure::{Failure, Outcome};
 use crate::memory::Shares;
+use crate::plan;
 use crate::progress::Progress;
-use crate::settings::{self, Compression, Destination, GraphSource, Override, Pipeline, Source, Start};
-use crate::source::{self, Limits, Tenant};
+use crate::settings::{self, Compression, Destination, GraphSource, Override, Pipeline, Source};
+use crate::source::{self, Limits};
 use crate::stopping;
 use crate::summary::Summary;
 use crate::tally::Tally;
+use crate::tenants::{Plans, Populated, Tenants};
 use crate::topology::{self, Ended};
 
 /// How far the local clock may be off before it is said: windows end by the earlier of the two clocks.
 const CLOCK_SKEW_MICROS_MAX: i64 = 5 * 60 * 1_000_000;
 
-/// What a page must be able to take: a hundred records that are all twenty times as long as usual.
-const LEAST_PAGE_BYTES: usize = 4 * 1024 * 1024;
-
 /// Files are one slice each, read one after the other.
 const FILE_READERS: usize = 1;
 
+/// What comes of a run that is asked to stop.
+pub(crate) const WHAT_FOLLOWS_STOP: &str = "no new page, one last commit";
+
 /// What every part of a run shares.
-struct Context {
-    pipeline: Pipeline,
-    run: Run,
-    clock: Clock,
-    pool: ComputePool,
+pub(crate) struct Context {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) run: Run,
+    pub(crate) clock: Clock,
+    pub(crate) pool: ComputePool,
     tally: Arc<Tally>,
-    shares: Shares,
+    pub(crate) shares: Shares,
     /// What pages and their rows may hold, from the request that fetches them until they are gathered: the bound of
     /// both channels together.
     pages_budget: ByteBudget,
-    chance_seed: u64,
+    pub(crate) chance_seed: u64,
     shard: Option<Shard>,
     take_over: Option<RunId>,
-    stop: CancellationToken,
+    /// Whether lists that moved while they were read are read again.
+    reread: bool,
+    /// Names for all slices of the run.
+    pub(crate) slice_ids: SliceIds,
+    pub(crate) stop: CancellationToken,
+    /// What comes of a stop, in words.
+    what_follows_stop: &'static str,
 }
 
 /// Runs a pipeline file to its end, and says on standard error how it went.
 pub(crate) async fn run(arguments: RunArguments) -> Result<Outcome, Failure> {
-    let context = Context::new(&arguments)?;
-    let progress = Progress::start(Arc::clone(&context.tally), context.clock);
-    let ran = match &context.pipeline.source {
-        Source::Graph(source) => Box::pin(run_graph(&context, source)).await,
-        Source::Files(source) => Box::pin(run_files(&context, source)).await,
-    };
-    progress.finish().await;
-    context.log_peaks();
-    let Some(Ran { ended, unresolved }) = ran? else { return Ok(Outcome::Interrupted) };
-    let summary = Summary {
-        counts: context.tally.counts(),
-        took: context.clock.elapsed(),
-        lake: context.pipeline.destination.store.location.in_duckdb(),
-        command: typed_command(),
-        loaded: ended.load.as_ref().ok().copied(),
-        unresolved,
-    };
+    let context = Context::new(&arguments, WHAT_FOLLOWS_STOP)?;
+    let ran = context.with_progress(async {
+        match &context.pipeline.source {
+            Source::Graph(sources) => Box::pin(run_graph(&context, sources)).await,
+            Source::Files(source) => Box::pin(run_files(&context, source)).await,
+        }
+    });
+    let Some(ran) = ran.await? else { return Ok(Outcome::Interrupted) };
+    let summary = context.summary(ran.ended.load.as_ref().ok().copied(), ran.unresolved);
     eprintln!("{summary}");
-    ended.conclude(&summary)
+    ran.ended.conclude(&summary)
 }
 
 /// The command of this run, to be typed again. It holds no secret: none can be given as an argument.
@@ -84,14 +82,14 @@ fn typed_command() -> String {
 }
 
 /// A run whose stages have ended.
-struct Ran {
-    ended: Ended,
-    unresolved: Vec<String>,
+pub(crate) struct Ran {
+    pub(crate) ended: Ended<Loaded>,
+    pub(crate) unresolved: Vec<String>,
 }
 
-impl Ended {
+impl Ended<Loaded> {
     /// The first failure that matters: what could not be stored comes before what could not be read.
-    fn conclude(self, summary: &Summary) -> Result<Outcome, Failure> {
+    pub(crate) fn conclude(self, summary: &Summary) -> Result<Outcome, Failure> {
         let loaded = self.load?;
         self.transform.map_err(|error| Failure::internal(&error, "turn a page into rows"))?;
         self.extract?;
@@ -105,19 +103,16 @@ impl Ended {
 }
 
 impl Context {
-    fn new(arguments: &RunArguments) -> Result<Self, Failure> {
+    pub(crate) fn new(arguments: &RunArguments, what_follows_stop: &'static str) -> Result<Self, Failure> {
         let clock = Clock::system();
         let started_at = Timestamp::from_micros(clock.now_micros());
         let pipeline = read_pipeline(&arguments.file, &arguments.overrides, started_at)?;
         let readers = match &pipeline.source {
-            Source::Graph(source) => source.concurrency.get(),
+            Source::Graph(sources) => sources.iter().map(|source| source.concurrency.get()).sum(),
             Source::Files(_) => FILE_READERS,
         };
         let mut chance = chance()?;
         let shares = Shares::of(pipeline.run.memory_limit.bytes(), readers);
-        if shares.page_bytes_max < LEAST_PAGE_BYTES {
-            return Err(too_many_readers(readers, shares));
-        }
         refuse_shard(arguments, &pipeline)?;
         let pool = ComputePool::new(0).map_err(|error| Failure::internal(&error, "start"))?;
         Ok(Self {
@@ -130,13 +125,44 @@ impl Context {
             },
             shard: arguments.shard,
             take_over: arguments.take_over.clone(),
+            reread: arguments.reread,
+            slice_ids: SliceIds::default(),
             chance_seed: chance.random(),
             tally: Arc::new(Tally::default()),
-            stop: stopping::on_signals("no new page, one last commit")?,
+            stop: stopping::on_signals(what_follows_stop)?,
+            what_follows_stop,
             pipeline,
             clock,
             pool,
         })
+    }
+
+    /// Does the work of a command with its progress shown, within the time that it may take.
+    pub(crate) async fn with_progress<T>(&self, work: impl Future<Output = T>) -> T {
+        let progress = Progress::start(Arc::clone(&self.tally), self.clock);
+        let done = tokio::select! {
+            done = work => done,
+            never = self.stop_at_deadline() => match never {},
+        };
+        progress.finish().await;
+        self.log_peaks();
+        done
+    }
+
+    /// What there is to say by now.
+    pub(crate) fn summary(&self, loaded: Option<Loaded>, unresolved: Vec<String>) -> Summary {
+        Summary {
+            counts: self.tally.counts(),
+            took: self.clock.elapsed(),
+            lake: self.pipeline.destination.store.location.in_duckdb(),
+            command: typed_command(),
+            loaded,
+            unresolved,
+        }
+    }
+
+    pub(crate) fn tell_users_found(&self, plans: &Plans) {
+        self.tally.observe(&Event::UsersFound { users: plans.users() as u64 });
     }
 
     fn extract_context(&self) -> RunContext {
@@ -145,8 +171,19 @@ impl Context {
             chance_seed: self.chance_seed,
             observer: Arc::clone(&self.tally) as _,
             pool: self.pool.clone(),
+            slice_ids: self.slice_ids.clone(),
             pages_budget: self.pages_budget.clone(),
         }
+    }
+
+    /// Stops the run once its time is over, as a signal would. Has no end of its own.
+    async fn stop_at_deadline(&self) -> Infallible {
+        if let Some(deadline) = self.pipeline.run.deadline {
+            tokio::time::sleep(deadline.as_duration().saturating_sub(self.clock.elapsed())).await;
+            eprintln!("stopping: run.deadline, {deadline}, is over; {}", self.what_follows_stop);
+            self.stop.cancel();
+        }
+        std::future::pending().await
     }
 
     /// How full the channels were: by how much a slower store would slow the requests down.
@@ -155,7 +192,7 @@ impl Context {
         tracing::debug!(name = "pages", peak_bytes, bound_bytes, "channel peak");
     }
 
-    fn transformer(&self, now: Timestamp) -> Transformer {
+    pub(crate) fn transformer(&self, now: Timestamp) -> Transformer {
         Transformer::new(TransformSettings {
             tables: self.pipeline.transform.tables.iter().copied().collect(),
             run_id: self.run.id.clone(),
@@ -164,16 +201,19 @@ impl Context {
         })
     }
 
-    async fn open_lake(&self) -> Result<Loader, Failure> {
-        let settings =
-            LakeSettings { take_over: self.take_over.clone(), ..lake_settings(&self.pipeline, self.shares) };
-        let means = Means {
+    pub(crate) fn means(&self) -> Result<Means, Failure> {
+        Ok(Means {
             store: open_store(&self.pipeline.destination)?,
             pool: self.pool.clone(),
             clock: self.clock,
             observer: Arc::clone(&self.tally) as _,
-        };
-        Ok(Loader::open(means, settings, self.run.clone(), self.stop.clone()).await?)
+        })
+    }
+
+    pub(crate) async fn open_lake(&self) -> Result<Loader, Failure> {
+        let settings =
+            LakeSettings { take_over: self.take_over.clone(), ..lake_settings(&self.pipeline, self.shares) };
+        Ok(Loader::open(self.means()?, settings, self.run.clone(), self.stop.clone()).await?)
     }
 }
 
@@ -227,12 +267,6 @@ fn refuse_shard(arguments: &RunArguments, pipeline: &Pipeline) -> Result<(), Fai
     Err(Failure::setting(&std::io::Error::other(wrong), "take --shard", hint))
 }
 
-fn too_many_readers(readers: usize, shares: Shares) -> Failure {
-    let room = format!("{readers} requests at once leave {} bytes for a page", shares.page_bytes_max);
-    let hint = "lower source.concurrency, or raise run.memory_limit, such as \"512MiB\"";
-    Failure::setting(&std::io::Error::other(room), "share out run.memory_limit", hint)
-}
-
 pub(crate) fn read_pipeline(
     file: &Path,
     overrides: &[Override],
@@ -246,32 +280,55 @@ pub(crate) fn read_pipeline(
     Ok(Pipeline::from_toml(&text, &origin, overrides, now)?)
 }
 
-/// Nothing where a stop came before anything was begun.
-async fn run_graph(context: &Context, source: &GraphSource) -> Result<Option<Ran>, Failure> {
-    let selection = source::selection(&source.users)?;
+/// Connects to the tenants and finds their users. Nothing where a stop came first.
+pub(crate) async fn find_users<'a>(
+    context: &Context,
+    sources: &'a [GraphSource],
+) -> Result<Option<Populated<'a>>, Failure> {
     let shards = context.shard.map_or(1, Shard::count);
-    let limits = Limits { page_bytes_max: context.shares.page_bytes_max, rate_shares: shards };
-    let tenant = Tenant::connect(source, limits, context.extract_context()).await?;
-    let discovery = tokio::select! {
+    let Shares { page_bytes_max, readers, .. } = context.shares;
+    if sources.len() > readers {
+        let wrong =
+            format!("{} tenants are read at once, and it has room for {readers} requests", sources.len());
+        let hint = "raise run.memory_limit, or read fewer tenants in one run";
+        return Err(Failure::setting(&std::io::Error::other(wrong), "share out run.memory_limit", hint));
+    }
+    // Memory has room for so many requests of all tenants together.
+    let at_once_max = (readers / sources.len()).max(1);
+    let limits = Limits { page_bytes_max, at_once_max, rate_shares: shards, reread: context.reread };
+    let tenants = Tenants::connect(sources, limits, &context.extract_context()).await?;
+    tokio::select! {
         biased;
-        () = context.stop.cancelled() => return Ok(None),
-        discovery = tenant.client.discover(&selection) => discovery?,
-    };
-    let now = honest_now(context.clock, discovery.server_time);
+        () = context.stop.cancelled() => Ok(None),
+        populated = tenants.discover() => Ok(Some(populated?)),
+    }
+}
+
+/// Nothing where a stop came before anything was begun.
+async fn run_graph(context: &Context, sources: &[GraphSource]) -> Result<Option<Ran>, Failure> {
+    let Some(mut tenants) = find_users(context, sources).await? else { return Ok(None) };
+    let now = honest_now(context.clock, tenants.server_time());
     let loader = context.open_lake().await?.check_coverage(now).await?;
-    let users = discovery.users.into_iter().map(|user| (user.id, user.profile));
-    let users = users.map(|(user, profile)| (Owner { tenant: tenant.id, user }, profile));
-    let users = users.filter(|(owner, _)| context.shard.is_none_or(|shard| shard.holds(owner)));
-    let plans = plan(loader.books(), users, wanted(source, now));
-    context.tally.observe(&Event::UsersFound { users: plans.len() as u64 });
-    let loader = loader.check_users(plans.iter().map(|plan| &plan.owner)).await?;
-    let (client, stop) = (tenant.client.clone(), context.stop.clone());
-    let extract = |pages| async move { client.extract(plans, pages, stop).await };
-    let transformer = context.transformer(now);
-    let ended = topology::flow(extract, transformer, loader, context.pool.clone()).await;
-    tenant.disconnect().await;
-    let unresolved = discovery.unresolved.iter().map(name_unresolved).collect();
-    Ok(Some(Ran { ended, unresolved }))
+    let plans = tenants.plan(loader.books(), context.shard, now, &context.slice_ids);
+    read_into(context, tenants, plans, loader, now).await.map(Some)
+}
+
+/// Reads plans of Graph into the lake.
+pub(crate) async fn read_into(
+    context: &Context,
+    tenants: Populated<'_>,
+    plans: Plans,
+    loader: Loader,
+    now: Timestamp,
+) -> Result<Ran, Failure> {
+    context.tell_users_found(&plans);
+    let loader = loader.check_users(plans.owners()).await?;
+    let unresolved = name_unresolved(&tenants);
+    let stop = context.stop.clone();
+    let extract = |pages| tenants.extract(plans, pages, stop);
+    let load = |rows| loader.run(rows);
+    let ended = topology::flow(extract, context.transformer(now), load, context.pool.clone()).await;
+    Ok(Ran { ended, unresolved })
 }
 
 async fn run_files(context: &Context, source: &settings::FilesSource) -> Result<Option<Ran>, Failure> {
@@ -281,16 +338,17 @@ async fn run_files(context: &Context, source: &settings::FilesSource) -> Result<
     let loader = context.open_lake().await?;
     let new = found.into_iter().filter(|file| !loader.books().has_file(source.tenant_id, file));
     let slices: Vec<Arc<Slice>> =
-        new.zip(0..).map(|(file, id)| slice(id, source.tenant_id, SliceScope::File(file))).collect();
+        new.map(|file| plan::slice(&context.slice_ids, source.tenant_id, SliceScope::File(file))).collect();
     let stop = context.stop.clone();
     let extract = |pages| async move { files.extract(slices, pages, stop).await };
     let transformer = context.transformer(now);
-    let ended = topology::flow(extract, transformer, loader, context.pool.clone()).await;
+    let load = |rows| loader.run(rows);
+    let ended = topology::flow(extract, transformer, load, context.pool.clone()).await;
     Ok(Some(Ran { ended, unresolved: Vec::new() }))
 }
 
 /// The earlier of the local clock and Graph's: a clock that runs ahead must not cover what is yet to come.
-fn honest_now(clock: Clock, server_time: Option<Timestamp>) -> Timestamp {
+pub(crate) fn honest_now(clock: Clock, server_time: Option<Timestamp>) -> Timestamp {
     let local = Timestamp::from_micros(clock.now_micros());
     let Some(server) = server_time else { return local };
     let skew_micros = local.micros().abs_diff(server.micros());
@@ -300,38 +358,14 @@ fn honest_now(clock: Clock, server_time: Option<Timestamp>) -> Timestamp {
     local.min(server)
 }
 
-fn wanted(source: &GraphSource, now: Timestamp) -> Wanted {
-    let start = match source.start {
-        Start::At(_) => WantedStart::At(source.start.resolve(now)),
-        Start::Back(_) => WantedStart::OfNewUsers(source.start.resolve(now)),
-    };
-    Wanted {
-        start,
-        end: now.saturating_add_micros(-source.settle_lag.as_micros()),
-        lookback_micros: source.lookback.as_micros(),
-    }
-}
-
-/// What to ask of each user: a slice for every window that is missing or to be looked at again.
-fn plan(books: &Books, users: impl Iterator<Item = (Owner, UserProfile)>, wanted: Wanted) -> Vec<UserPlan> {
-    let mut ids = 0..;
-    let plans = users.map(|(owner, profile)| {
-        let windows = books.windows_to_ask(&owner, wanted).into_iter().zip(ids.by_ref());
-        let history = |window| SliceScope::History { owner, window };
-        let slices = windows.map(|(window, id)| slice(id, owner.tenant, history(window))).collect();
-        UserPlan { owner, profile, slices }
+/// The names that nobody goes by, each with what was answered.
+pub(crate) fn name_unresolved(tenants: &Populated<'_>) -> Vec<String> {
+    let named = tenants.unresolved().map(|unresolved| {
+        let name = match &unresolved.user {
+            UserRef::Id(id) => id.to_string(),
+            UserRef::PrincipalName(name) => name.clone(),
+        };
+        format!("{name} (HTTP {})", unresolved.http_status)
     });
-    plans.collect()
-}
-
-fn slice(id: u32, tenant: TenantId, scope: SliceScope) -> Arc<Slice> {
-    Arc::new(Slice { id: SliceId(id), tenant, scope })
-}
-
-fn name_unresolved(unresolved: &Unresolved) -> String {
-    let name = match &unresolved.user {
-        UserRef::Id(id) => id.to_string(),
-        UserRef::PrincipalName(name) => name.clone(),
-    };
-    format!("{name} (HTTP {})", unresolved.http_status)
+    named.collect()
 }

@@ -1,6 +1,7 @@
-//! From settings to a source that can be asked: secrets are read here and nowhere else, and the emulator is started
-//! where it is the tenant.
+//! From settings to a source that can be asked: files that they name are read, and the emulator is started where it
+//! is the tenant.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,16 +9,17 @@ use graph_emulator::{Emulator, ServerOptions, TenantSpec};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use promptlake_extract::{
-    ApiVersion, FilesSettings, FilesSource, GraphClient, GraphSettings, GroupId, RunContext, UserRef,
-    UserSelection, read_users_csv,
+    ApiVersion, AppLimit, Credential, ExtraRoots, FilesSettings, FilesSource, GraphClient, GraphSettings,
+    GroupId, RunContext, UserRef, UserSelection, read_users_csv,
 };
-use promptlake_model::TenantId;
+use promptlake_model::{TenantId, Timestamp};
 use secrecy::SecretString;
 use url::Url;
 
+use crate::credential::{self, read_file};
 use crate::failure::Failure;
 use crate::settings;
-use crate::settings::{Credential, EmulatedTenant, GraphSource, GraphTenant, RealTenant, Users};
+use crate::settings::{EmulatedTenant, GraphSource, GraphTenant, RealTenant, Users};
 
 /// A tenant that can be asked. The emulator, where there is one, lives as long as this.
 pub(crate) struct Tenant {
@@ -26,13 +28,20 @@ pub(crate) struct Tenant {
     emulator: Option<Emulator>,
 }
 
+/// The limits of the apps that tenants are read as, by their ids; those that say none are taken for one.
+pub(crate) type Apps = BTreeMap<String, AppLimit>;
+
 /// What a run may ask of a tenant.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// The largest page, in bytes after decompression.
     pub(crate) page_bytes_max: usize,
+    /// Requests under way at once, at most.
+    pub(crate) at_once_max: usize,
     /// Runs that share the tenant's rate.
     pub(crate) rate_shares: u32,
+    /// Whether lists that moved while they were read are read again.
+    pub(crate) reread: bool,
 }
 
 impl Tenant {
@@ -41,9 +50,13 @@ impl Tenant {
         source: &GraphSource,
         limits: Limits,
         context: RunContext,
+        apps: &mut Apps,
     ) -> Result<Self, Failure> {
         let (endpoint, emulator) = match &source.tenant {
-            GraphTenant::Real(real) => (Endpoint::of_real(real)?, None),
+            GraphTenant::Real(real) => {
+                let now = Timestamp::from_micros(context.clock.now_micros());
+                (Endpoint::of_real(real, now).await?, None)
+            }
             GraphTenant::Emulated(emulated) => {
                 let emulator = start_emulator(emulated).await?;
                 (Endpoint::of_emulator(&emulator)?, Some(emulator))
@@ -54,14 +67,19 @@ impl Tenant {
             graph_url: endpoint.graph_url,
             login_url: endpoint.login_url,
             tenant: id,
-            client_id: endpoint.client_id,
-            client_secret: endpoint.client_secret,
+            credential: endpoint.credential,
+            extra_roots: endpoint.extra_roots,
             requests_per_second: source.requests_per_second.per_second() / f64::from(limits.rate_shares),
-            concurrency: source.concurrency.get(),
+            concurrency: limits.at_once_max.min(source.concurrency.get()),
             page_bytes_max: limits.page_bytes_max,
             api_version: ApiVersion::V1,
+            model: source.model,
+            pages_max: source.pages_max,
+            reread: limits.reread,
         };
-        Ok(Self { client: GraphClient::new(settings, context)?, id, emulator })
+        let client_id = settings.credential.client_id().unwrap_or_default().to_owned();
+        let app = apps.entry(client_id).or_insert_with(|| AppLimit::new(context.clock)).clone();
+        Ok(Self { client: GraphClient::new_within(app, settings, context)?, id, emulator })
     }
 
     pub(crate) async fn disconnect(self) {
@@ -76,18 +94,19 @@ struct Endpoint {
     graph_url: Url,
     login_url: Url,
     tenant: TenantId,
-    client_id: String,
-    client_secret: SecretString,
+    credential: Credential,
+    extra_roots: ExtraRoots,
 }
 
 impl Endpoint {
-    fn of_real(real: &RealTenant) -> Result<Self, Failure> {
+    async fn of_real(real: &RealTenant, now: Timestamp) -> Result<Self, Failure> {
+        let ready = credential::ready(real, &|name| std::env::var(name), now).await?;
         Ok(Self {
             graph_url: real.cloud.graph_url.clone(),
-            login_url: real.cloud.login_url.clone(),
+            login_url: ready.login_url,
             tenant: real.tenant_id,
-            client_id: real.client_id.to_string(),
-            client_secret: read_secret(&real.credential)?,
+            credential: ready.credential,
+            extra_roots: real.ca_file.as_deref().map(extra_roots).transpose()?.unwrap_or_default(),
         })
     }
 
@@ -97,38 +116,19 @@ impl Endpoint {
             graph_url: Url::parse(&emulator.graph_url()).map_err(|error| odd(&error))?,
             login_url: Url::parse(&emulator.login_url()).map_err(|error| odd(&error))?,
             tenant: TenantId::parse(emulator.tenant_id()).map_err(|error| odd(&error))?,
-            client_id: emulator.client_id().to_owned(),
-            client_secret: SecretString::from(emulator.client_secret()),
+            credential: Credential::ClientSecret {
+                client_id: emulator.client_id().to_owned(),
+                secret: SecretString::from(emulator.client_secret()),
+            },
+            extra_roots: ExtraRoots::default(),
         })
     }
 }
 
-fn read_secret(credential: &Credential) -> Result<SecretString, Failure> {
-    let (secret, place) = match credential {
-        Credential::ClientSecretEnv(name) => {
-            let place = format!("environment variable {name}");
-            let hint = format!("set {name} to the value of the app's client secret");
-            let missing =
-                |error| Failure::setting(&error, &format!("read source.credential: {place}"), &hint);
-            (std::env::var(name).map_err(missing)?, place)
-        }
-        Credential::ClientSecretFile(path) => {
-            let text =
-                read_file(path, "source.credential", "name a file that holds the client secret alone")?;
-            (String::from_utf8_lossy(&text).trim().to_owned(), path.display().to_string())
-        }
-    };
-    if secret.trim().is_empty() {
-        let empty = std::io::Error::other("it is empty");
-        let hint = "put the value of the app's client secret there";
-        return Err(Failure::setting(&empty, &format!("read source.credential: {place}"), hint));
-    }
-    Ok(SecretString::from(secret))
-}
-
-fn read_file(path: &Path, setting: &str, hint: &str) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path)
-        .map_err(|error| Failure::setting(&error, &format!("read {setting}: {}", path.display()), hint))
+fn extra_roots(path: &Path) -> Result<ExtraRoots, Failure> {
+    let hint = "name a PEM file with the certificates of the authorities, one after the other";
+    ExtraRoots::from_pem(&read_file(path, "source.ca_file", hint)?)
+        .map_err(|error| Failure::setting(&error, &format!("use source.ca_file: {}", path.display()), hint))
 }
 
 async fn start_emulator(emulated: &EmulatedTenant) -> Result<Emulator, Failure> {
@@ -153,15 +153,21 @@ async fn start_emulator(emulated: &EmulatedTenant) -> Result<Emulator, Failure> 
 /// Whose history is read, as one text: runs of the same text read the same users.
 pub(crate) fn scope(source: &settings::Source) -> String {
     match source {
-        settings::Source::Graph(graph) => {
-            let tenant = match &graph.tenant {
-                GraphTenant::Real(real) => real.tenant_id.to_string(),
-                GraphTenant::Emulated(emulated) => format!("emulator {}", emulated.seed),
-            };
-            format!("{tenant} {:?}", graph.users)
+        settings::Source::Graph(sources) => {
+            let mut scopes: Vec<String> = sources.iter().map(tenant_scope).collect();
+            scopes.sort_unstable();
+            scopes.join(", ")
         }
         settings::Source::Files(files) => format!("{} files {}", files.tenant_id, files.path.display()),
     }
+}
+
+fn tenant_scope(source: &GraphSource) -> String {
+    let tenant = match &source.tenant {
+        GraphTenant::Real(real) => real.tenant_id.to_string(),
+        GraphTenant::Emulated(emulated) => format!("emulator {}", emulated.seed),
+    };
+    format!("{tenant} {:?}", source.users)
 }
 
 /// Whom to ask, as the settings say it; a CSV file is read here.

@@ -9,6 +9,7 @@ use promptlake_model::{PartitionDay, Table, Timestamp, UserStatus};
 use crate::cli::StatusArguments;
 use crate::failure::{Failure, Outcome};
 use crate::lake::{Lake, counted};
+use crate::stdout;
 
 /// Runs that a person is shown: the newest. JSON has all.
 const RUNS_SHOWN: usize = 8;
@@ -28,9 +29,9 @@ pub(crate) async fn status(arguments: StatusArguments) -> Result<Outcome, Failur
         return Err(lake.is_none());
     }
     if arguments.json {
-        println!("{:#}", serde_json::json!(status));
+        stdout::print(format_args!("{:#}\n", serde_json::json!(status)));
     } else {
-        print!("{}", Report { location: lake.location(), status });
+        stdout::print(Report { location: lake.location(), status });
     }
     Ok(Outcome::Done)
 }

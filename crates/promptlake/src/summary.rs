@@ -51,7 +51,8 @@ impl Summary {
         Ok(())
     }
 
-    fn users(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// How users fared, and why those who failed did.
+    pub(crate) fn write_users(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let settled = &self.counts.users_settled;
         let outcome = |status: &UserStatus| {
             let users = settled.get(status.as_str())?;
@@ -69,23 +70,71 @@ impl Summary {
         Ok(())
     }
 
-    fn requests(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Which lists moved while they were read.
+    pub(crate) fn write_moved(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = &self.counts;
-        let pages = counts.requests_of(RequestKind::Interactions);
-        let others = counts.requests_of(RequestKind::Directory) + counts.requests_of(RequestKind::Token);
-        if pages + others > 0 {
-            write!(f, "requests  {pages} for interactions, {others} others")?;
+        if counts.rereads > 0 {
+            writeln!(f, "reread    {} lists moved while they were read", HumanCount(counts.rereads))?;
+        }
+        if counts.repeated_records > 0 {
+            let records = HumanCount(counts.repeated_records);
+            write!(
+                f,
+                "doubles   {records} records came twice: lists moved while they were read, and may have skipped "
+            )?;
+            // Their windows are covered by now: another run does not ask for them, whatever its arguments.
             writeln!(
                 f,
-                "; {} answered 429, {:.0} s throttled",
-                counts.throttled_requests(),
-                counts.throttled.as_secs_f64()
+                "others; `promptlake audit --repair` puts those in, and --reread keeps it from happening"
             )?;
+        }
+        Ok(())
+    }
+
+    /// How requests fared.
+    pub(crate) fn write_requests(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = &self.counts;
+        let [pages, directory, tokens] =
+            [RequestKind::Interactions, RequestKind::Directory, RequestKind::Token]
+                .map(|kind| counts.requests_of(kind));
+        if pages + directory + tokens > 0 {
+            write!(f, "requests  {} for interactions", HumanCount(pages))?;
+            write!(f, " ({:.1} a second)", counts.rate(self.took))?;
+            writeln!(f, ", {} of the directory, {tokens} for tokens", HumanCount(directory))?;
+        }
+        for (kind, what) in
+            [(RequestKind::Interactions, "interactions"), (RequestKind::Directory, "the directory")]
+        {
+            if let Some(trouble) = self.trouble(kind) {
+                writeln!(f, "          {what}: {trouble}")?;
+            }
+        }
+        if !counts.lost.is_zero() {
+            writeln!(f, "          Graph was out of reach for {:.0} s", counts.lost.as_secs_f64())?;
         }
         if counts.files_read > 0 {
             writeln!(f, "files     {} read", HumanCount(counts.files_read))?;
         }
         writeln!(f, "read      {} in {:.1} s", HumanBytes(counts.body_bytes), self.took.as_secs_f64())
+    }
+}
+
+impl Summary {
+    /// What did not go smoothly with requests of a kind, if anything.
+    fn trouble(&self, kind: RequestKind) -> Option<String> {
+        let (throttled, waited) = (self.counts.throttled_requests(kind), self.counts.throttled(kind));
+        let repeated = self.counts.repeated.get(&kind).copied().unwrap_or(0);
+        let mut parts = Vec::new();
+        if throttled > 0 {
+            parts.push(format!("{} answered 429", HumanCount(throttled)));
+        }
+        if repeated > 0 {
+            parts.push(format!("{} repeated", HumanCount(repeated)));
+        }
+        if !waited.is_zero() {
+            parts.push(format!("waited {:.0} s as Graph asked", waited.as_secs_f64()));
+        }
+        (!parts.is_empty()).then(|| parts.join(", "))
     }
 }
 
@@ -95,11 +144,16 @@ impl fmt::Display for Summary {
         writeln!(f)?;
         self.tables(f)?;
         writeln!(f)?;
-        self.users(f)?;
-        self.requests(f)?;
+        self.write_users(f)?;
+        self.write_requests(f)?;
         if counts.known_records > 0 {
             writeln!(f, "known     {} records were in the lake already", HumanCount(counts.known_records))?;
         }
+        if counts.halved_windows > 0 {
+            let windows = HumanCount(counts.halved_windows);
+            writeln!(f, "halved    {windows} windows, since Graph did not give the whole of them")?;
+        }
+        self.write_moved(f)?;
         if counts.rejects > 0 {
             writeln!(f, "rejects   {} could not be read: see the table rejects", HumanCount(counts.rejects))?;
         }

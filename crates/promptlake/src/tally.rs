@@ -30,10 +30,21 @@ pub(crate) struct Counts {
     pub(crate) requests: BTreeMap<(RequestKind, Option<u16>), u64>,
     pub(crate) body_bytes: u64,
     pub(crate) files_read: u64,
-    pub(crate) throttled: Duration,
+    /// Requests that were repeated.
+    pub(crate) repeated: BTreeMap<RequestKind, u64>,
+    /// The time in which nothing was asked, since the source wanted everybody to wait.
+    pub(crate) throttled: BTreeMap<RequestKind, Duration>,
+    /// The time in which the source was lost.
+    pub(crate) lost: Duration,
     pub(crate) new_records: u64,
     pub(crate) known_records: u64,
     pub(crate) rejects: u64,
+    /// Records that came again within the list of a slice that counts.
+    pub(crate) repeated_records: u64,
+    /// Slices that are read again for that.
+    pub(crate) rereads: u64,
+    /// Windows that were asked for in halves, since the whole was not to be had.
+    pub(crate) halved_windows: u64,
     pub(crate) committed_records: u64,
     pub(crate) merged_rows: u64,
     pub(crate) tables: BTreeMap<&'static str, TableCounts>,
@@ -68,8 +79,20 @@ impl Counts {
         self.requests.iter().filter(|((of, _), _)| *of == kind).map(|(_, count)| count).sum()
     }
 
-    pub(crate) fn throttled_requests(&self) -> u64 {
-        self.requests.iter().filter(|((_, status), _)| *status == Some(429)).map(|(_, count)| count).sum()
+    /// How often such a request was answered 429.
+    pub(crate) fn throttled_requests(&self, kind: RequestKind) -> u64 {
+        self.requests.get(&(kind, Some(429))).copied().unwrap_or(0)
+    }
+
+    /// How long such requests were held back.
+    pub(crate) fn throttled(&self, kind: RequestKind) -> Duration {
+        self.throttled.get(&kind).copied().unwrap_or_default()
+    }
+
+    /// Requests for interactions in a second of `elapsed`.
+    pub(crate) fn rate(&self, elapsed: Duration) -> f64 {
+        let requests = u32::try_from(self.requests_of(RequestKind::Interactions)).unwrap_or(u32::MAX);
+        if elapsed.is_zero() { 0.0 } else { f64::from(requests) / elapsed.as_secs_f64() }
     }
 
     fn failed_because(&mut self, reason: &str) {
@@ -86,7 +109,9 @@ impl Counts {
                 self.body_bytes += body_bytes;
             }
             Event::FileRead => self.files_read += 1,
-            Event::Throttled { wait } => self.throttled += *wait,
+            Event::Retried { kind } => *self.repeated.entry(*kind).or_default() += 1,
+            Event::Throttled { kind, wait } => *self.throttled.entry(*kind).or_default() += *wait,
+            Event::SourceBack { lost_for, .. } => self.lost += *lost_for,
             Event::UserSettled { status, reason } => {
                 *self.users_settled.entry(status).or_default() += 1;
                 if *status == UserStatus::Failed.as_str() {
@@ -98,6 +123,9 @@ impl Counts {
                 self.known_records += known_records;
                 self.rejects += rejects;
             }
+            Event::Split => self.halved_windows += 1,
+            Event::Repeated { reread: true, .. } => self.rereads += 1,
+            Event::Repeated { records, reread: false } => self.repeated_records += records,
             Event::Committed { interactions, .. } => self.committed_records += interactions,
             Event::Merged { rows, .. } => self.merged_rows += rows,
             Event::Published { table, files, rows, bytes } => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 use promptlake_extract::{ExtractError, Extracted};
 use promptlake_flow::{ComputePool, Held, JobPanicked};
-use promptlake_load::{LoadError, Loaded, Loader, Loading};
+use promptlake_load::{LoadError, Loading};
 use promptlake_transform::Transformer;
 use tokio::sync::mpsc;
 
@@ -17,26 +17,30 @@ const ITEMS_WAITING: usize = 4;
 const PAGES_AHEAD: usize = 2;
 
 /// How the stages ended, each by itself.
-pub(crate) struct Ended {
+pub(crate) struct Ended<T> {
     pub(crate) extract: Result<(), ExtractError>,
     pub(crate) transform: Result<(), JobPanicked>,
-    pub(crate) load: Result<Loaded, LoadError>,
+    pub(crate) load: Result<T, LoadError>,
 }
 
 /// Runs the three stages until all have ended. A stage that ends early closes its channels, which ends its
 /// neighbours: upstream nothing more is asked, downstream what came is committed.
-pub(crate) async fn flow<E: Future<Output = Result<(), ExtractError>>>(
+pub(crate) async fn flow<T, E, L>(
     extract: impl FnOnce(mpsc::Sender<Extracted>) -> E,
     transformer: Transformer,
-    loader: Loader,
+    load: impl FnOnce(mpsc::Receiver<Loading>) -> L,
     pool: ComputePool,
-) -> Ended {
+) -> Ended<T>
+where
+    E: Future<Output = Result<(), ExtractError>>,
+    L: Future<Output = Result<T, LoadError>>,
+{
     let (pages, pages_waiting) = mpsc::channel(ITEMS_WAITING);
     let (rows, rows_waiting) = mpsc::channel(ITEMS_WAITING);
     let (extract, transform, load) = tokio::join!(
         extract(pages),
         transform(pages_waiting, rows, Arc::new(transformer), pool),
-        loader.run(rows_waiting),
+        load(rows_waiting),
     );
     Ended { extract, transform, load }
 }

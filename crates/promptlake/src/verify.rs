@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::VerifyArguments;
 use crate::failure::{Failure, Outcome};
 use crate::lake::{Lake, counted};
+use crate::stdout;
 
 /// What was found, in the end.
 struct Report {
@@ -50,9 +51,9 @@ pub(crate) async fn verify(arguments: VerifyArguments) -> Result<Outcome, Failur
 impl Report {
     fn print(&self, as_json: bool) {
         if as_json {
-            println!("{:#}", self.json());
+            stdout::print(format_args!("{:#}\n", self.json()));
         } else {
-            print!("{self}");
+            stdout::print(self);
         }
     }
 

@@ -9,7 +9,9 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use promptlake_flow::{ByteBudget, Clock, ComputePool, Silent};
-use promptlake_model::{PageForm, Slice, SliceId, SliceOutcome, SliceScope, TenantId, UserId, UserStatus};
+use promptlake_model::{
+    PageForm, Slice, SliceId, SliceIds, SliceOutcome, SliceScope, TenantId, UserId, UserStatus,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -65,6 +67,7 @@ impl Bench {
             chance_seed: 0,
             observer: Arc::new(Silent),
             pool: ComputePool::new(1).unwrap(),
+            slice_ids: SliceIds::default(),
             pages_budget: self.memory.clone(),
         };
         FilesSource::new(self.settings.clone(), context).unwrap()
@@ -354,8 +357,9 @@ async fn memory_for_less_than_one_page_is_refused() {
         chance_seed: 0,
         observer: Arc::new(Silent),
         pool: ComputePool::new(1).unwrap(),
+        slice_ids: SliceIds::default(),
         pages_budget: ByteBudget::new(20 << 20),
     };
     let refused = FilesSource::new(bench.settings, context).map(|_| ());
-    assert!(matches!(refused, Err(ExtractError::Budget { needed_bytes: 22_544_384, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(ExtractError::Budget { needed_bytes: 22_282_240, .. })), "{refused:?}");
 }

@@ -4,19 +4,26 @@ use std::time::Duration;
 
 use promptlake_flow::JobPanicked;
 
-use super::backoff::{ATTEMPTS_MAX, Chance, THROTTLE_WAIT_MAX, THROTTLED_MAX, ceiling};
+use super::backoff::{ATTEMPTS_MAX, Chance, THROTTLE_WAIT_MAX, THROTTLED_MAX};
 use super::body::describe;
 use super::envelope::NotAPage;
+use super::gate::Landing;
 use super::origin::NotAuthorized;
+use super::outage::Blame;
 use super::transport::TransportError;
 use super::verdict::Verdict;
 use crate::ExtractError;
 
+/// What servers answer where they fail at a record, or take too long over so many. 503 is about the server alone.
+const FAILING_AT_A_RECORD: [u16; 3] = [500, 502, 504];
+
 /// Why one attempt gave no page.
 #[derive(Debug)]
 pub(crate) enum AttemptFault {
-    /// No answer, or a part of one.
+    /// No answer.
     NoAnswer(TransportError),
+    /// The beginning of an answer.
+    CutShort(TransportError),
     /// A body beyond the limit: another attempt gives the same.
     TooLarge { bytes_max: usize },
     /// A body that is no page. Seen behind proxies; it passes.
@@ -35,8 +42,8 @@ pub(crate) struct Refusal {
     pub(crate) verdict: Verdict,
     pub(crate) status: u16,
     pub(crate) code: Option<String>,
-    /// Where a redirect points.
-    pub(crate) host: Option<String>,
+    /// Scheme, host and port of where a redirect points.
+    pub(crate) redirect_origin: Option<String>,
 }
 
 /// Why a request is given up.
@@ -48,6 +55,8 @@ pub(crate) enum CallFault {
     Refused(Refusal),
     /// There is no usable answer.
     Failed { status: Option<u16>, code: Option<String>, reason: String },
+    /// There is no usable answer, and what was asked for may be the cause: fewer records at once may be answered.
+    TooMuch { status: u16, code: Option<String>, reason: String },
 }
 
 /// What comes next.
@@ -57,32 +66,89 @@ pub(crate) enum Next {
     RenewToken,
     /// Another attempt, after a wait of this request alone.
     Wait(Duration),
-    /// Another attempt, after a wait of the whole tenant.
-    ShutGate(Duration),
+    /// Another attempt, as soon as the gate lets it.
+    AtGate,
 }
 
 /// The attempts at one request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Attempts {
+    /// How many failures prove that it is what was asked for which fails.
+    proof_failures: u32,
     failures: u32,
     throttled: u32,
     token_renewed: bool,
 }
 
+impl Default for Attempts {
+    fn default() -> Self {
+        Self::with_proof_of(ATTEMPTS_MAX)
+    }
+}
+
+impl AttemptFault {
+    /// What the gate learns from it.
+    pub(crate) fn landing(&self) -> Landing {
+        match self {
+            Self::NoAnswer(error) => {
+                Landing::Unreached { timed_out: matches!(error, TransportError::TimedOut), told: None }
+            }
+            Self::Refused { refusal: Refusal { verdict: Verdict::Throttled, .. }, wait } => {
+                Landing::Throttled(*wait)
+            }
+            // Who stands in front of Graph says that there is nothing behind him.
+            Self::Refused { refusal: Refusal { status: status @ 502..=504, .. }, wait } => {
+                Landing::Unreached { timed_out: *status == 504, told: wait.filter(|_| *status == 503) }
+            }
+            Self::CutShort(TransportError::TimedOut) => Landing::TooSlow,
+            _ => Landing::Answered,
+        }
+    }
+}
+
 impl Attempts {
-    /// Takes note of a fault and says what comes next, or gives up.
-    pub(crate) fn after(&mut self, fault: AttemptFault, chance: &Chance) -> Result<Next, CallFault> {
+    /// Attempts of which so many failures, and a last answer as of a server that fails at a record, are proof enough.
+    pub(crate) fn with_proof_of(proof_failures: u32) -> Self {
+        Self { proof_failures, failures: 0, throttled: 0, token_renewed: false }
+    }
+
+    /// Takes note of a fault and says what comes next, or gives up. What is the source's own does not count.
+    pub(crate) fn after(
+        &mut self,
+        fault: AttemptFault,
+        blame: Blame,
+        chance: &Chance,
+    ) -> Result<Next, CallFault> {
+        match (blame, fault) {
+            (Blame::Request, fault) => self.after_own(fault, chance),
+            (Blame::SourceForGood { lost_for }, fault) => {
+                let last = fault.in_words();
+                Err(CallFault::tenant(ExtractError::SourceLost { lost_for, last }))
+            }
+            (Blame::Source, AttemptFault::Refused { wait: Some(wait), .. }) if wait > THROTTLE_WAIT_MAX => {
+                Err(CallFault::tenant(ExtractError::ThrottledTooLong { wait }))
+            }
+            (Blame::Source, _) => Ok(Next::AtGate),
+        }
+    }
+
+    fn after_own(&mut self, fault: AttemptFault, chance: &Chance) -> Result<Next, CallFault> {
         match fault {
             AttemptFault::Refused { refusal, wait } => self.after_refusal(refusal, wait, chance),
             AttemptFault::NoAnswer(error) => self.again(None, None, || describe(&error), chance),
+            AttemptFault::CutShort(error) => self.again(Some(200), None, || describe(&error), chance),
             AttemptFault::NotAPage(not) => self.again(Some(200), None, || not.to_string(), chance),
             AttemptFault::TooLarge { bytes_max } => {
-                Err(failed(Some(200), format!("a page has more than {bytes_max} bytes, which is the limit")))
+                let reason = format!("a page has more than {bytes_max} bytes, which is the limit");
+                Err(CallFault::TooMuch { status: 200, code: None, reason })
             }
-            AttemptFault::NotAuthorized(NotAuthorized::ForeignOrigin { host }) => Err(failed(
+            AttemptFault::NotAuthorized(NotAuthorized::ForeignOrigin { origin }) => Err(failed(
                 None,
-                format!("the next page is at {host}, which is not Graph: no token goes there"),
+                format!("the next page is at {origin}, which is not Graph: no token goes there"),
             )),
+            AttemptFault::NotAuthorized(NotAuthorized::ForeignUser) => {
+                Err(failed(None, "the link to the next page names a user: no token goes with it".to_owned()))
+            }
             AttemptFault::NotAuthorized(NotAuthorized::UnusableToken) => {
                 let (login, last) = ("the login service".to_owned(), "it is no header value".to_owned());
                 Err(CallFault::tenant(ExtractError::TokenUnavailable { login, attempts: 1, last }))
@@ -103,10 +169,10 @@ impl Attempts {
             {
                 Err(CallFault::tenant(ExtractError::ThrottledTooLong { wait }))
             }
-            (Verdict::Throttled, wait) => self.throttled(refusal, wait),
-            (Verdict::Transient, Some(wait)) if refusal.status == 503 => {
+            (Verdict::Throttled, _) => self.throttled(refusal),
+            (Verdict::Transient, Some(_)) if refusal.status == 503 => {
                 self.again(Some(503), refusal.code, || "the answer is 503".to_owned(), chance)?;
-                Ok(Next::ShutGate(wait))
+                Ok(Next::AtGate)
             }
             (Verdict::Transient, _) => {
                 let status = refusal.status;
@@ -127,13 +193,13 @@ impl Attempts {
         }
     }
 
-    fn throttled(&mut self, refusal: Refusal, wait: Option<Duration>) -> Result<Next, CallFault> {
+    fn throttled(&mut self, refusal: Refusal) -> Result<Next, CallFault> {
         self.throttled += 1;
         if self.throttled >= THROTTLED_MAX {
             let reason = format!("throttled {} times", self.throttled);
             return Err(CallFault::Failed { status: Some(refusal.status), code: refusal.code, reason });
         }
-        Ok(Next::ShutGate(wait.unwrap_or_else(|| ceiling(self.throttled))))
+        Ok(Next::AtGate)
     }
 
     fn again(
@@ -144,11 +210,28 @@ impl Attempts {
         chance: &Chance,
     ) -> Result<Next, CallFault> {
         self.failures += 1;
-        if self.failures >= ATTEMPTS_MAX {
+        let may_be_too_much = status.filter(|status| FAILING_AT_A_RECORD.contains(status));
+        let attempts_max = if may_be_too_much.is_some() { self.proof_failures } else { ATTEMPTS_MAX };
+        if self.failures >= attempts_max {
             let reason = format!("{}, after {} attempts", reason(), self.failures);
-            return Err(CallFault::Failed { status, code, reason });
+            return Err(match may_be_too_much {
+                Some(status) => CallFault::TooMuch { status, code, reason },
+                None => CallFault::Failed { status, code, reason },
+            });
         }
         Ok(Next::Wait(chance.backoff(self.failures)))
+    }
+}
+
+impl AttemptFault {
+    /// In a few words, for the reason of a run that ends by it.
+    fn in_words(&self) -> String {
+        match self {
+            Self::NoAnswer(error) | Self::CutShort(error) => describe(error),
+            Self::Refused { refusal, .. } => format!("the answer is {}", refusal.status),
+            Self::NotAPage(not) => not.to_string(),
+            Self::TooLarge { .. } | Self::NotAuthorized(_) | Self::Panicked(_) => "an answer".to_owned(),
+        }
     }
 }
 
@@ -163,8 +246,8 @@ fn failed(status: Option<u16>, reason: String) -> CallFault {
 }
 
 fn redirected(refusal: &Refusal) -> String {
-    let host = refusal.host.as_deref().unwrap_or("another place");
-    format!("the answer is {}, a redirect to {host}, which is not followed", refusal.status)
+    let place = refusal.redirect_origin.as_deref().unwrap_or("another place");
+    format!("the answer is {}, a redirect to {place}, which is not followed", refusal.status)
 }
 
 #[cfg(test)]
@@ -173,36 +256,80 @@ mod tests {
 
     fn refused(status: u16, wait: Option<u64>) -> AttemptFault {
         let verdict = super::super::verdict::classify(status, "", "");
-        let refusal = Refusal { verdict, status, code: None, host: None };
+        let refusal = Refusal { verdict, status, code: None, redirect_origin: None };
         AttemptFault::Refused { refusal, wait: wait.map(Duration::from_secs) }
     }
 
     fn first(fault: AttemptFault) -> Result<Next, CallFault> {
-        Attempts::default().after(fault, &Chance::seeded(1))
+        Attempts::default().after(fault, Blame::Request, &Chance::seeded(1))
     }
 
     #[test]
-    fn throttling_shuts_the_gate_for_everybody() {
-        for (status, wait, shut) in [
-            (429, Some(17), Some(17.0)),
-            (429, None, Some(0.5)),
-            (503, Some(3), Some(3.0)),
-            (503, None, None),
-            (500, Some(3), None),
+    fn what_the_gate_learns() {
+        let unreached = |timed_out, told: Option<u64>| Landing::Unreached {
+            timed_out,
+            told: told.map(Duration::from_secs),
+        };
+        let lost = |error| AttemptFault::NoAnswer(error);
+        for (fault, landing) in [
+            (refused(429, Some(17)), Landing::Throttled(Some(Duration::from_secs(17)))),
+            (refused(429, None), Landing::Throttled(None)),
+            (refused(503, Some(3)), unreached(false, Some(3))),
+            (refused(503, None), unreached(false, None)),
+            (refused(502, Some(3)), unreached(false, None)),
+            (refused(504, None), unreached(true, None)),
+            (refused(500, Some(3)), Landing::Answered),
+            (refused(509, None), Landing::Answered),
+            (refused(401, None), Landing::Answered),
+            (refused(404, None), Landing::Answered),
+            (lost(TransportError::TimedOut), unreached(true, None)),
+            (lost(TransportError::Connect("refused".into())), unreached(false, None)),
+            (AttemptFault::CutShort(TransportError::Body("reset".into())), Landing::Answered),
+            (AttemptFault::CutShort(TransportError::TimedOut), Landing::TooSlow),
+            (AttemptFault::TooLarge { bytes_max: 1 }, Landing::Answered),
+        ] {
+            assert_eq!(fault.landing(), landing, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn who_is_told_to_wait_comes_back_with_everybody() {
+        for (status, wait, at_gate) in [
+            (429, Some(17), true),
+            (429, None, true),
+            (503, Some(3), true),
+            (503, None, false),
+            (500, Some(3), false),
         ] {
             let next = first(refused(status, wait)).unwrap();
-            let is = if let Next::ShutGate(wait) = next { Some(wait.as_secs_f64()) } else { None };
-            assert_eq!(is, shut, "{status} {wait:?}");
+            assert_eq!(next == Next::AtGate, at_gate, "{status} {wait:?}");
         }
         let too_long = first(refused(429, Some(3601)));
         assert!(matches!(too_long, Err(CallFault::Tenant(_))), "{too_long:?}");
     }
 
     #[test]
+    fn what_is_the_sources_own_never_counts_until_it_is_for_good() {
+        let (mut attempts, chance) = (Attempts::default(), Chance::seeded(1));
+        let lost = || AttemptFault::NoAnswer(TransportError::Connect("refused".into()));
+        for _ in 0..1_000 {
+            assert_eq!(attempts.after(lost(), Blame::Source, &chance).unwrap(), Next::AtGate);
+        }
+        assert!(attempts.after(lost(), Blame::Request, &chance).is_ok());
+        let too_long = attempts.after(refused(503, Some(3_601)), Blame::Source, &chance);
+        assert!(matches!(too_long, Err(CallFault::Tenant(_))), "{too_long:?}");
+        let lost_for = Duration::from_mins(10);
+        let over = attempts.after(lost(), Blame::SourceForGood { lost_for }, &chance).unwrap_err();
+        let CallFault::Tenant(error) = over else { panic!("{over:?}") };
+        assert_eq!(error.to_string(), "reach Graph for 600 s; at last: connect: refused");
+    }
+
+    #[test]
     fn the_second_401_is_fatal() {
         let (mut attempts, chance) = (Attempts::default(), Chance::seeded(1));
-        assert_eq!(attempts.after(refused(401, None), &chance).unwrap(), Next::RenewToken);
-        assert!(matches!(attempts.after(refused(401, None), &chance), Err(CallFault::Tenant(_))));
+        let mut again = || attempts.after(refused(401, None), Blame::Request, &chance);
+        assert_eq!(again().unwrap(), Next::RenewToken);
+        assert!(matches!(again(), Err(CallFault::Tenant(_))));
     }
 
     #[test]
@@ -210,9 +337,30 @@ mod tests {
         let chance = Chance::seeded(1);
         for (status, most) in [(500, ATTEMPTS_MAX), (429, THROTTLED_MAX)] {
             let mut attempts = Attempts::default();
-            let made = (1..1000).find(|_| attempts.after(refused(status, None), &chance).is_err());
+            let made =
+                (1..1000).find(|_| attempts.after(refused(status, None), Blame::Request, &chance).is_err());
             assert_eq!(made, Some(most), "{status}");
         }
+    }
+
+    #[test]
+    fn what_may_be_too_much_is_told_from_what_fails_anyhow() {
+        let chance = Chance::seeded(1);
+        for (status, proof, made, is_too_much) in [
+            (500, 3, 3, true),
+            (502, 3, 3, true),
+            (504, ATTEMPTS_MAX, ATTEMPTS_MAX, true),
+            (503, 3, ATTEMPTS_MAX, false),
+            (509, 3, ATTEMPTS_MAX, false),
+        ] {
+            let mut attempts = Attempts::with_proof_of(proof);
+            let mut after = |made| (made, attempts.after(refused(status, None), Blame::Request, &chance));
+            let mut faults = (1..).map(&mut after);
+            let (attempt, fault) = faults.find_map(|(made, next)| Some((made, next.err()?))).unwrap();
+            let too_much = matches!(fault, CallFault::TooMuch { .. });
+            assert_eq!((attempt, too_much), (made, is_too_much), "{status}");
+        }
+        assert!(matches!(first(AttemptFault::TooLarge { bytes_max: 1 }), Err(CallFault::TooMuch { .. })));
     }
 
     #[test]
@@ -221,7 +369,7 @@ mod tests {
             assert!(first(refused(status, Some(1))).is_err(), "{status}");
         }
         assert!(first(AttemptFault::TooLarge { bytes_max: 1 }).is_err());
-        let foreign = NotAuthorized::ForeignOrigin { host: "evil.test".into() };
+        let foreign = NotAuthorized::ForeignOrigin { origin: "https://evil.test".into() };
         assert!(first(AttemptFault::NotAuthorized(foreign)).is_err());
     }
 }

@@ -14,6 +14,9 @@ use crate::PAGE_MEMORY_FACTOR;
 /// Graph begins most answers within seconds; behind a busy mailbox it may take a minute or more.
 const ANSWER_TIME_MAX: Duration = Duration::from_mins(2);
 
+/// A line that lives does not stay silent for so long within a body.
+const SILENCE_TIME_MAX: Duration = Duration::from_mins(2);
+
 /// What waiting for the rest of a body may come to. A line that drips must not hold its memory for hours; the time
 /// in which memory itself is waited for does not count.
 const BODY_TIME_MAX: Duration = Duration::from_mins(10);
@@ -48,7 +51,7 @@ pub(crate) async fn receive(
     let mut time_left = BODY_TIME_MAX;
     loop {
         let asked_at = clock.elapsed();
-        let next = timeout(time_left, stream.next()).await;
+        let next = timeout(time_left.min(SILENCE_TIME_MAX), stream.next()).await;
         let chunk = match next {
             Err(_) => return Err(BodyFault::Cut(TransportError::TimedOut)),
             Ok(Some(chunk)) => chunk.map_err(BodyFault::Cut)?,
@@ -75,5 +78,70 @@ pub(crate) fn describe(error: &dyn Error) -> String {
         text.push_str(&cause.to_string());
         source = cause.source();
     }
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(REASON_CHARS_MAX).collect()
+    one_line(&text)
+}
+
+/// A text of somebody else's, on one short line.
+pub(crate) fn one_line(text: &str) -> String {
+    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(REASON_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, StatusCode};
+    use promptlake_flow::ByteBudget;
+
+    use super::*;
+
+    /// A body of so many bytes, each after a wait.
+    fn dripping(bytes: usize, wait: Duration) -> Response {
+        let body = futures::stream::iter(0..bytes).then(move |_| async move {
+            tokio::time::sleep(wait).await;
+            Ok(Bytes::from_static(b"x"))
+        });
+        Response { status: StatusCode::OK, headers: HeaderMap::new(), body: body.boxed() }
+    }
+
+    async fn received(
+        response: Response,
+        permit: Option<&mut BytePermit>,
+    ) -> (Result<usize, BodyFault>, u64) {
+        let clock = Clock::starting_at(0);
+        let received = receive(response, 1_000, &clock, permit).await;
+        (received.map(|body| body.len()), clock.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_has_an_end_in_time() {
+        for (bytes, wait_s, length, seconds) in [
+            (500, 1, Some(500), 500),
+            // A byte a second would go on for ever.
+            (1_000_000, 1, None, 600),
+            (2, 119, Some(2), 238),
+            (2, 121, None, 120),
+            (9, 100, None, 600),
+        ] {
+            let (received, took) = received(dripping(bytes, Duration::from_secs(wait_s)), None).await;
+            match (received, length) {
+                (Ok(received), Some(length)) => assert_eq!(received, length),
+                (Err(BodyFault::Cut(TransportError::TimedOut)), None) => {}
+                (other, _) => panic!("{bytes} bytes, each after {wait_s} s: {other:?}"),
+            }
+            assert_eq!(took, seconds, "{bytes} bytes, each after {wait_s} s");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_for_memory_is_not_the_line_s_fault() {
+        let memory = ByteBudget::new(PAGE_MEMORY_FACTOR);
+        let others = memory.acquire(PAGE_MEMORY_FACTOR).await;
+        let mut own = memory.acquire(0).await;
+        let busy = async {
+            tokio::time::sleep(Duration::from_hours(1)).await;
+            drop(others);
+        };
+        let ((received, took), ()) =
+            tokio::join!(received(dripping(1, Duration::from_secs(1)), Some(&mut own)), busy);
+        assert_eq!((received.ok(), took), (Some(1), 3_600));
+    }
 }

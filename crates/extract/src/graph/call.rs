@@ -1,23 +1,26 @@
 //! One authorized request, repeated until it is answered for good.
 //!
 //! The order before each attempt: a token, then memory, then the gate. Whoever the gate holds back gives the memory
-//! away before he sleeps, so that nothing sleeps with a permit.
+//! away before he sleeps, so that nothing sleeps with a permit; nor is one who waits for another attempt under way.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{HeaderName, HeaderValue};
 use promptlake_flow::{ByteBudget, BytePermit, Clock, ComputePool, Event, Observer, RequestKind};
+use promptlake_model::UserId;
 use url::Url;
 
 use super::attempts::{AttemptFault, Attempts, CallFault, Next, Refusal};
 use super::backoff::Chance;
 use super::body::{BodyFault, answer, receive};
 use super::envelope::{NotAPage, read_error_body};
-use super::gate::ThrottleGate;
-use super::origin::GraphOrigin;
+use super::gate::{Admission, Flight, Landed, Landing, ThrottleGate};
+use super::origin::{self, GraphOrigin};
+use super::outage::{Asker, Blame};
 use super::retry_after::{retry_after, server_micros};
 use super::token::{Bearer, TokenSource};
 use super::transport::{Request, Response, Transport};
@@ -26,6 +29,9 @@ use crate::{FIRST_RESERVATION_BYTES, PAGE_MEMORY_FACTOR};
 
 /// An error body is a few hundred bytes; what is longer comes from something else.
 const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// It comes with its head. While it is awaited nobody knows of the status, and others go on asking.
+const ERROR_BODY_TIME_MAX: Duration = Duration::from_secs(5);
 
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -50,6 +56,12 @@ pub(crate) struct Caller {
 pub(crate) struct Lane<'a> {
     pub(crate) kind: RequestKind,
     pub(crate) gate: &'a ThrottleGate,
+    /// How many failures prove that it is what was asked for which fails.
+    pub(crate) proof_failures: u32,
+    /// Whose history it is.
+    pub(crate) user: Option<UserId>,
+    /// What was answered before, if anything: what tells a request that fails from a source that is lost.
+    pub(crate) answered: Option<&'a OnceLock<Url>>,
 }
 
 /// A body, what was read of it, and the permit for its bytes.
@@ -67,6 +79,13 @@ struct Question<'a, T> {
     read: Read<T>,
 }
 
+/// What an attempt sets out with.
+struct Admitted<'a> {
+    bearer: Bearer,
+    permit: BytePermit,
+    flight: Flight<'a>,
+}
+
 /// Looks into a body on a compute thread.
 pub(crate) type Read<T> = fn(&[u8]) -> Result<T, NotAPage>;
 
@@ -79,22 +98,71 @@ impl Caller {
         read: Read<T>,
     ) -> Result<Fetched<T>, CallFault> {
         let question = Question { lane, url, read };
-        let mut attempts = Attempts::default();
+        let mut attempts = Attempts::with_proof_of(lane.proof_failures);
+        let asker = lane.user.map_or_else(|| lane.gate.name_call(), Asker::User);
         loop {
-            let (bearer, permit) = self.admit(lane).await?;
-            let fault = match self.attempt(&question, &bearer, permit).await {
-                Ok(fetched) => return Ok(fetched),
+            let Admitted { bearer, permit, flight } = self.admit(lane).await?;
+            let attempt = self.attempt(&question, &bearer, permit).await;
+            let landing = attempt.as_ref().map_or_else(AttemptFault::landing, |_| Landing::Answered);
+            let landed = flight.land(asker, landing);
+            self.tell(lane.kind, landed);
+            let fault = match attempt {
+                Ok(fetched) => {
+                    if let Some(answered) = lane.answered {
+                        answered.get_or_init(|| url.clone());
+                    }
+                    return Ok(fetched);
+                }
                 Err(fault) => fault,
             };
-            match attempts.after(fault, &self.chance)? {
+            let blame = self.confirm(lane, asker, landed).await?;
+            let next = attempts.after(fault, blame, &self.chance)?;
+            self.observer.observe(&Event::Retried { kind: lane.kind });
+            match next {
                 Next::RenewToken => self.tokens.reject(&bearer).await,
-                Next::Wait(wait) => tokio::time::sleep(wait).await,
-                Next::ShutGate(wait) => {
-                    lane.gate.shut_for(wait);
-                    self.observer.observe(&Event::Throttled { wait });
+                Next::Wait(wait) => {
+                    let _away = lane.gate.step_away();
+                    tokio::time::sleep(wait).await;
                 }
+                Next::AtGate => {}
             }
         }
+    }
+
+    /// What concerns everybody.
+    fn tell(&self, kind: RequestKind, landed: Landed) {
+        if !landed.closed_for.is_zero() {
+            let Landed { closed_for: wait, per_second, .. } = landed;
+            tracing::debug!(?kind, wait_ms = wait.as_millis(), per_second, "throttled");
+            self.observer.observe(&Event::Throttled { kind, wait });
+        }
+        if let Some(lost_for) = landed.outage_lasted {
+            tracing::warn!(lost_s = lost_for.as_secs(), "Graph is back");
+            self.observer.observe(&Event::SourceBack { kind, lost_for });
+        }
+    }
+
+    /// Whose failure it is in the end. Before the source is believed to be lost, and after each probe that fails, what
+    /// was answered before is asked for once more: users whose pages always fail look like an outage when nobody else
+    /// is left to be asked.
+    async fn confirm(&self, lane: Lane<'_>, asker: Asker, landed: Landed) -> Result<Blame, CallFault> {
+        let Landed { blame: mut confirmed, is_doubtful, .. } = landed;
+        if let Some(url) = lane.answered.and_then(OnceLock::get).filter(|_| is_doubtful) {
+            let Admitted { bearer, permit, flight } = self.admit(lane).await?;
+            let attempt = self.attempt(&Question { lane, url, read: |_| Ok(()) }, &bearer, permit).await;
+            let landing = attempt.as_ref().map_or_else(AttemptFault::landing, |_| Landing::Answered);
+            let landed = flight.land(lane.gate.name_call(), landing);
+            self.tell(lane.kind, landed);
+            confirmed = landed.blame;
+            if confirmed == Blame::Request {
+                lane.gate.acquit(asker);
+            }
+        }
+        if confirmed != Blame::Request && lane.gate.tell_outage() {
+            tracing::warn!("Graph can't be reached: one request at a time probes for it");
+            self.observer.observe(&Event::SourceLost { kind: lane.kind });
+        }
+        Ok(confirmed)
     }
 
     /// Graph's time by the most cautious of its answers.
@@ -103,15 +171,19 @@ impl Caller {
         (lead != i64::MAX).then(|| self.clock.now_micros().saturating_add(lead))
     }
 
-    async fn admit(&self, lane: Lane<'_>) -> Result<(Bearer, BytePermit), CallFault> {
+    async fn admit<'a>(&self, lane: Lane<'a>) -> Result<Admitted<'a>, CallFault> {
         loop {
             let bearer = self.tokens.bearer().await.map_err(CallFault::tenant)?;
             let permit = self.memory.acquire(FIRST_RESERVATION_BYTES).await;
             match lane.gate.try_pass() {
-                Ok(()) => return Ok((bearer, permit)),
-                Err(wait) => {
+                Admission::Go(flight) => return Ok(Admitted { bearer, permit, flight }),
+                Admission::Later(wait) => {
                     drop(permit);
                     tokio::time::sleep(wait).await;
+                }
+                Admission::Full => {
+                    drop(permit);
+                    lane.gate.room().await;
                 }
             }
         }
@@ -140,7 +212,7 @@ impl Caller {
         let received = receive(response, self.body_bytes_max, &self.clock, Some(&mut permit)).await;
         self.note(lane.kind, Some(status), received.as_ref().map_or(0, |body| body.len() as u64));
         let body = received.map_err(|fault| match fault {
-            BodyFault::Cut(error) => AttemptFault::NoAnswer(error),
+            BodyFault::Cut(error) => AttemptFault::CutShort(error),
             BodyFault::TooLarge => AttemptFault::TooLarge { bytes_max: self.body_bytes_max },
         })?;
         permit.settle_at(body.len().saturating_mul(PAGE_MEMORY_FACTOR));
@@ -162,13 +234,18 @@ impl Caller {
     async fn refusal(&self, lane: Lane<'_>, response: Response) -> AttemptFault {
         let status = response.status.as_u16();
         let wait = retry_after(&response.headers, self.clock.now_micros());
-        let host = redirect_host(&response);
+        let redirect_origin = redirect_origin(&response);
         // A body that can't be had says no more than the status.
-        let body = receive(response, ERROR_BODY_BYTES_MAX, &self.clock, None).await.unwrap_or_default();
+        let body = receive(response, ERROR_BODY_BYTES_MAX, &self.clock, None);
+        let body = tokio::time::timeout(ERROR_BODY_TIME_MAX, body).await;
+        let body = body.unwrap_or_else(|_| Ok(Bytes::new())).unwrap_or_default();
         self.note(lane.kind, Some(status), body.len() as u64);
         let error = read_error_body(&body);
         let verdict = classify(status, error.code.as_deref().unwrap_or_default(), &error.message);
-        AttemptFault::Refused { refusal: Refusal { verdict, status, code: error.code, host }, wait }
+        AttemptFault::Refused {
+            refusal: Refusal { verdict, status, code: error.code, redirect_origin },
+            wait,
+        }
     }
 
     /// Takes note of Graph's clock and of its name for the exchange.
@@ -186,8 +263,8 @@ impl Caller {
     }
 }
 
-/// The host of a redirect, and nothing else of it.
-fn redirect_host(response: &Response) -> Option<String> {
+/// Scheme, host and port of a redirect, and nothing else of it.
+fn redirect_origin(response: &Response) -> Option<String> {
     let location = response.headers.get(http::header::LOCATION)?.to_str().ok()?;
-    Url::parse(location).ok()?.host_str().map(str::to_owned)
+    Url::parse(location).ok().map(|url| origin::named(&url))
 }

@@ -251,7 +251,9 @@ impl ListFault {
             CallFault::Refused(Refusal { status, .. }) => {
                 Self::Other(failed(operation, format!("Graph answered {status}")))
             }
-            CallFault::Failed { reason, .. } => Self::Other(failed(operation, reason)),
+            CallFault::Failed { reason, .. } | CallFault::TooMuch { reason, .. } => {
+                Self::Other(failed(operation, reason))
+            }
         }
     }
 }

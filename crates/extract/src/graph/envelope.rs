@@ -3,9 +3,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// What paging needs of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub(crate) struct PageHead {
     pub(crate) next_link: Option<String>,
     /// The records in `value`.
     pub(crate) records: u64,
+    /// A hash of the bytes of each; none where the body is not UTF-8 throughout.
+    pub(crate) record_hashes: Vec<u64>,
 }
 
 /// A body that is no page.
@@ -45,7 +49,48 @@ pub(crate) fn read_page_head(body: &[u8]) -> Result<PageHead, NotAPage> {
     let records = head.value.0.ok_or(NotAPage::NoValue)?;
     // An empty link is no link: it could not be followed.
     let next_link = head.next_link.filter(|link| !link.is_empty()).map(Cow::into_owned);
-    Ok(PageHead { next_link, records })
+    Ok(PageHead { next_link, records, record_hashes: record_hashes(body) })
+}
+
+/// A hundred records are asked for at once. Of what claims to have more, the first are enough.
+const HASHES_MAX: usize = 10_000;
+
+#[derive(Deserialize)]
+struct RawRecords {
+    value: RecordHashes,
+}
+
+struct RecordHashes(Vec<u64>);
+
+/// Only to tell whether a record came before: that a page can't be read this way costs nothing else.
+fn record_hashes(body: &[u8]) -> Vec<u64> {
+    serde_json::from_slice(body).map(|RawRecords { value }| value.0).unwrap_or_default()
+}
+
+impl<'de> Deserialize<'de> for RecordHashes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Hashes;
+        impl<'de> Visitor<'de> for Hashes {
+            type Value = RecordHashes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RecordHashes, A::Error> {
+                let mut hashes = Vec::new();
+                while let Some(record) = list.next_element::<&RawValue>()? {
+                    if hashes.len() < HASHES_MAX {
+                        let mut hasher = DefaultHasher::new();
+                        record.get().hash(&mut hasher);
+                        hashes.push(hasher.finish());
+                    }
+                }
+                Ok(RecordHashes(hashes))
+            }
+        }
+        deserializer.deserialize_seq(Hashes)
+    }
 }
 
 /// What is wrong with a body that serde does not take.
@@ -116,8 +161,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn records_are_told_apart_by_their_bytes() {
+        let hashes = |body: &[u8]| read_page_head(body).unwrap().record_hashes;
+        let same = hashes(br#"{"value":[{"a":1}, {"a":2},{"a":1}],"x":[{"a":1}]}"#);
+        assert_eq!((same.len(), same[0] == same[2], same[0] == same[1]), (3, true, false));
+        // Such a page is a page all the same.
+        assert!(hashes(b"{\"value\":[{\"a\":\"\xff\"}]}").is_empty());
+    }
+
+    #[test]
     fn heads() {
-        let page = |next: Option<&str>, records| Ok(PageHead { next_link: next.map(str::to_owned), records });
+        let page = |next: Option<&str>, records| Ok((next.map(str::to_owned), records));
         for (body, head) in [
             (r#"{"value":[]}"#, page(None, 0)),
             (r#"{"@odata.nextLink":"https://g/x","value":[{},{"value":[1]}]}"#, page(Some("https://g/x"), 2)),
@@ -131,7 +185,8 @@ mod tests {
             ("<html>", Err(NotAPage::NotJson)),
             ("", Err(NotAPage::NotJson)),
         ] {
-            assert_eq!(read_page_head(body.as_bytes()), head, "{body}");
+            let read = read_page_head(body.as_bytes()).map(|head| (head.next_link, head.records));
+            assert_eq!(read, head, "{body}");
         }
     }
 

@@ -1,14 +1,21 @@
 //! Many users at once, until all are read, the run is stopped, or the tenant turns out to be closed.
+//!
+//! Whoever fails does not stop the others, and is asked once more when all of them are read: for what is missing of him
+//! alone. Only then does he end.
 
-use std::sync::{Mutex, PoisonError};
+use std::cmp::Reverse;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use promptlake_model::SliceScope;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::client::{GraphClient, Shared};
-use super::user::{Standing, read_user};
+use super::gate::AWAY_MAX;
+use super::slice::Reread;
+use super::user::{Standing, UserReading};
 use crate::extracted::Outlet;
 use crate::{ExtractError, Extracted, UserPlan};
 
@@ -22,6 +29,11 @@ pub(crate) struct Extraction<'a> {
     pub(crate) outlet: Outlet,
     /// Cancelled by the caller's stop, by what is fatal, and when nobody receives any more.
     pub(crate) halt: CancellationToken,
+    /// A permit for each slice that is read at once, whoever's it is: as many as requests may be under way, and as many
+    /// more as may wait for another attempt.
+    pub(crate) readers: Semaphore,
+    /// Users to be asked again when all others are read.
+    unfinished: Mutex<Vec<UserReading>>,
     census: Mutex<Census>,
 }
 
@@ -36,8 +48,8 @@ struct Census {
 impl GraphClient {
     /// Reads the plans, several users at once, and sends what there is.
     ///
-    /// Every slice that was begun ends with one [`Extracted::SliceEnd`], every user that was begun with one
-    /// [`Extracted::UserEnd`], also when `stop` is cancelled, after which nothing more is asked and plans that were
+    /// Every slice that was begun ends with one [`Extracted::SliceEnd`], also one that is read again or in parts, which are
+    /// slices of their own; every user that was begun ends with one [`Extracted::UserEnd`], also when `stop` is cancelled, after which nothing more is asked and plans that were
     /// not begun are passed over. A receiver that is gone counts as a stop.
     ///
     /// An error means that the tenant can't be read: a new token was refused, no token is to be had, a payment model
@@ -48,20 +60,21 @@ impl GraphClient {
         out: mpsc::Sender<Extracted>,
         stop: CancellationToken,
     ) -> Result<(), ExtractError> {
-        let plans: Vec<UserPlan> = plans.into_iter().collect();
+        let mut plans: Vec<UserPlan> = plans.into_iter().collect();
         check_plans(&plans)?;
+        plans.sort_by_key(|plan| Reverse(plan.pages_expected));
         let run = Extraction {
             shared: &self.shared,
             outlet: Outlet(out),
             halt: stop.child_token(),
+            readers: Semaphore::new(self.shared.settings.concurrency + AWAY_MAX),
+            unfinished: Mutex::default(),
             census: Mutex::default(),
         };
-        let users = futures::stream::iter(plans).take_while(|_| std::future::ready(!run.is_halted()));
-        let all = users.for_each_concurrent(self.shared.settings.concurrency, async |plan| {
-            if !run.is_halted() {
-                run.count(read_user(&run, plan).await);
-            }
-        });
+        let all = async {
+            run.read_all(plans).await;
+            run.finish_all().await;
+        };
         // Also one that waits at the gate hears at once that nobody receives any more.
         let until_nobody_receives = async {
             run.outlet.0.closed().await;
@@ -77,10 +90,72 @@ impl GraphClient {
 }
 
 impl Extraction<'_> {
+    /// Reads everyone; who is worth another try is kept for it.
+    async fn read_all(&self, plans: Vec<UserPlan>) {
+        let reread = if self.shared.settings.reread { Reread::AtTheEnd } else { Reread::Never };
+        self.for_each(plans, |plan| self.read(plan, reread)).await;
+    }
+
+    async fn read(&self, plan: UserPlan, reread: Reread) {
+        if self.is_halted() {
+            return;
+        }
+        let (mut user, slices) = UserReading::planned(plan);
+        user.read(self, slices, reread).await;
+        self.count(user.standing());
+        if user.is_worth_another_try() && !self.is_halted() {
+            self.unfinished().push(user);
+        } else {
+            user.end(self).await;
+        }
+    }
+
+    /// Asks again whoever is worth it, once, and ends all of them.
+    async fn finish_all(&self) {
+        let reread = if self.shared.settings.reread { Reread::Now } else { Reread::Never };
+        let asks_again = !self.census().all_are_forbidden();
+        let users = std::mem::take(&mut *self.unfinished());
+        self.for_each(users, |user| self.finish(user, asks_again, reread)).await;
+    }
+
+    async fn finish(&self, mut user: UserReading, asks_again: bool, reread: Reread) {
+        if asks_again && !self.is_halted() {
+            let slices = user.retry(self);
+            user.read(self, slices, reread).await;
+        }
+        user.end(self).await;
+    }
+
+    fn unfinished(&self) -> MutexGuard<'_, Vec<UserReading>> {
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn census(&self) -> MutexGuard<'_, Census> {
+        self.census.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Remembers what is fatal, the first of it, and stops everybody.
     pub(crate) fn end_with(&self, error: ExtractError) {
-        self.census.lock().unwrap_or_else(PoisonError::into_inner).fatal.get_or_insert(error);
+        self.census().fatal.get_or_insert(error);
         self.halt.cancel();
+    }
+
+    /// Works at as many users at once as the gate says: whoever is begun should not wait for others.
+    async fn for_each<T, F: Future<Output = ()>>(&self, users: Vec<T>, work: impl Fn(T) -> F) {
+        let gate = self.shared.gate();
+        let mut waiting = users.into_iter();
+        let mut begun = FuturesUnordered::new();
+        loop {
+            while begun.len() < gate.users_at_once() {
+                let Some(user) = waiting.next() else { break };
+                begun.push(work(user));
+            }
+            tokio::select! {
+                ended = begun.next() => if ended.is_none() { return },
+                // More may be begun now.
+                () = gate.grown() => {}
+            }
+        }
     }
 
     fn is_halted(&self) -> bool {
@@ -89,7 +164,7 @@ impl Extraction<'_> {
 
     fn count(&self, standing: Standing) {
         let users = {
-            let mut census = self.census.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut census = self.census();
             census.asked += usize::from(standing != Standing::Unknown);
             census.forbidden += usize::from(standing == Standing::Forbidden);
             if census.forbidden < FORBIDDEN_MAX || census.forbidden < census.asked {
@@ -101,15 +176,21 @@ impl Extraction<'_> {
     }
 
     fn conclude(self, stopped: bool) -> Result<(), ExtractError> {
-        let Census { asked, forbidden, fatal } =
-            self.census.into_inner().unwrap_or_else(PoisonError::into_inner);
-        match fatal {
+        let census = self.census.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let all_are_forbidden = census.all_are_forbidden();
+        match census.fatal {
             Some(error) => Err(error),
-            None if !stopped && forbidden > 0 && forbidden == asked => {
-                Err(ExtractError::InteractionsForbidden { users: forbidden })
+            None if !stopped && all_are_forbidden => {
+                Err(ExtractError::InteractionsForbidden { users: census.forbidden })
             }
             None => Ok(()),
         }
+    }
+}
+
+impl Census {
+    const fn all_are_forbidden(&self) -> bool {
+        self.forbidden > 0 && self.forbidden == self.asked
     }
 }
 

@@ -1,119 +1,257 @@
 //! The throttle gate: when a request may go out. One for all requests of a tenant that share a limit.
+//!
+//! Four have a say: the pace, the crowd of those under way, the outage, and the limit of the app. Each is pure or
+//! nearly so; here they meet under one lock, which nobody holds while he waits.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use promptlake_flow::Clock;
+use tokio::sync::Notify;
 
-/// How much of a second's requests may go at once after a pause: a burst stays far below Graph's short window.
-const BURST_SECONDS: f64 = 0.2;
-
-/// A token bucket that the source can shut.
-pub(crate) struct ThrottleGate {
-    clock: Clock,
-    per_second: f64,
-    burst: f64,
-    state: Mutex<State>,
-}
-
-/// In the clock's time since its start.
-struct State {
-    tokens: f64,
-    counted_until: Duration,
-    shut_until: Duration,
-}
-
-impl ThrottleGate {
-    /// A gate that lets `per_second` through, which is above 0.
-    pub(crate) fn new(clock: Clock, per_second: f64) -> Self {
-        let state = State { tokens: 1.0, counted_until: clock.elapsed(), shut_until: Duration::ZERO };
-        Self { clock, per_second, burst: (per_second * BURST_SECONDS).max(1.0), state: Mutex::new(state) }
-    }
-
-    /// Lets one request through now, or says how long to wait before asking again.
-    pub(crate) fn try_pass(&self) -> Result<(), Duration> {
-        let now = self.clock.elapsed();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if now < state.shut_until {
-            return Err(state.shut_until.saturating_sub(now));
-        }
-        let passed = now.saturating_sub(state.counted_until).as_secs_f64();
-        state.tokens = (state.tokens + passed * self.per_second).min(self.burst);
-        state.counted_until = now.max(state.counted_until);
-        if state.tokens >= 1.0 {
-            state.tokens -= 1.0;
-            return Ok(());
-        }
-        Err(Duration::from_secs_f64((1.0 - state.tokens) / self.per_second).max(TICK))
-    }
-
-    /// Lets nothing through for `wait`, nor for what is left of an earlier one that ends later. Behind it the bucket
-    /// is empty: the stream begins again at the rate, not with a burst.
-    pub(crate) fn shut_for(&self, wait: Duration) {
-        let until = self.clock.elapsed().saturating_add(wait);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.shut_until = state.shut_until.max(until);
-        state.counted_until = state.shut_until;
-        state.tokens = 0.0;
-    }
-}
+use super::app_limit::AppLimit;
+use super::crowd::{Crowd, Departure};
+use super::outage::{Asker, Blame, Outage};
+use super::pace::Pace;
 
 /// The grain of tokio's timer.
 const TICK: Duration = Duration::from_millis(1);
 
-#[cfg(test)]
-mod tests {
-    use futures::future::join_all;
+/// While the source is lost, a probe that is answered opens the gate at once, and room may come without a call: whoever
+/// waits looks this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-    use super::*;
+/// Users and lists that are begun beside those whose requests are under way: more who fail at once are too many to be exceptions, and
+/// each that is half read when a run ends is read again.
+pub(crate) const AWAY_MAX: usize = 256;
 
-    fn gate(per_second: f64) -> (Clock, ThrottleGate) {
-        let clock = Clock::starting_at(0);
-        (clock, ThrottleGate::new(clock, per_second))
+/// The same while nobody is answered: enough to find out that others are, and few to fail with an outage.
+const AWAY_IN_DOUBT_MAX: usize = 4;
+
+/// Lets requests out, and learns from what becomes of them.
+pub(crate) struct ThrottleGate {
+    clock: Clock,
+    app: Option<AppLimit>,
+    state: Mutex<State>,
+    /// Somebody may go, since another is back or more may be under way.
+    room: Notify,
+    /// More users may be begun than before.
+    growth: Notify,
+}
+
+/// In the clock's time since its start.
+struct State {
+    pace: Pace,
+    crowd: Crowd,
+    outage: Outage,
+    calls: u64,
+    /// Requests that wait for another attempt of their own.
+    away: usize,
+}
+
+/// A request that waits for another attempt of its own.
+pub(crate) struct Away<'a>(&'a ThrottleGate);
+
+/// What the gate says to one who wants to go.
+pub(crate) enum Admission<'a> {
+    /// Go.
+    Go(Flight<'a>),
+    /// Ask again after this time.
+    Later(Duration),
+    /// Ask again once there is [`ThrottleGate::room`].
+    Full,
+}
+
+/// A request under way. Dropped, it is no longer.
+pub(crate) struct Flight<'a> {
+    gate: &'a ThrottleGate,
+    departure: Departure,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Landing {
+    /// It was answered.
+    Answered,
+    /// It was answered, and its body did not come in time.
+    TooSlow,
+    /// It was answered 429, and perhaps told how long to wait.
+    Throttled(Option<Duration>),
+    /// Nobody answered, or only somebody in front of the source, who perhaps said how long to wait.
+    Unreached {
+        /// Whether it was given up after a time.
+        timed_out: bool,
+        /// How long to wait.
+        told: Option<Duration>,
+    },
+}
+
+/// What follows from it for everybody.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Landed {
+    /// By how much longer than before nothing goes out.
+    pub(crate) closed_for: Duration,
+    /// Requests a second from now on, as far as is known what the source takes.
+    pub(crate) per_second: f64,
+    /// Whose failure it is, if it is one.
+    pub(crate) blame: Blame,
+    /// The source seems to be lost by this one, or still is by this probe: that is to be confirmed.
+    pub(crate) is_doubtful: bool,
+    /// It was lost for so long, as everybody was told, and is back.
+    pub(crate) outage_lasted: Option<Duration>,
+}
+
+impl ThrottleGate {
+    /// A gate for a source that sustains `per_second`, which is above 0, with at most `at_once_max` under way.
+    pub(crate) fn new(clock: Clock, per_second: f64, at_once_max: usize, app: Option<AppLimit>) -> Self {
+        let state = State {
+            pace: Pace::new(per_second, clock.elapsed()),
+            crowd: Crowd::new(at_once_max),
+            outage: Outage::default(),
+            calls: 0,
+            away: 0,
+        };
+        Self { clock, app, state: Mutex::new(state), room: Notify::new(), growth: Notify::new() }
     }
 
-    async fn pass(gate: &ThrottleGate) {
-        while let Err(wait) = gate.try_pass() {
-            tokio::time::sleep(wait).await;
+    /// A name for a request that is nobody's, the same for all its attempts.
+    pub(crate) fn name_call(&self) -> Asker {
+        let mut state = self.lock();
+        state.calls += 1;
+        Asker::Call(state.calls)
+    }
+
+    /// Takes note that an asker failed while the source answered another.
+    pub(crate) fn acquit(&self, asker: Asker) {
+        self.lock().outage.acquit(asker);
+    }
+
+    /// Takes note that everybody is told that the source is lost. Gives whether that is news.
+    pub(crate) fn tell_outage(&self) -> bool {
+        self.lock().outage.tell()
+    }
+
+    /// Lets one request go now, or says when to ask again.
+    pub(crate) fn try_pass(&self) -> Admission<'_> {
+        let mut state = self.lock();
+        let now = self.clock.elapsed();
+        if state.crowd.is_full() {
+            return Admission::Full;
         }
+        let opens_at = state.pace.opens_at(now).max(state.outage.opens_at());
+        if opens_at > now {
+            let longest = if state.outage.is_lost() { LOOK_AGAIN } else { Duration::MAX };
+            return Admission::Later(opens_at.saturating_sub(now).clamp(TICK, longest));
+        }
+        if let Some(Err(wait)) = self.app.as_ref().map(AppLimit::try_pass) {
+            return Admission::Later(wait.max(TICK));
+        }
+        state.outage.send(now);
+        let missing = state.pace.send(now);
+        let departure = state.crowd.depart(now, missing);
+        Admission::Go(Flight { gate: self, departure })
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_rate_is_kept() {
-        let (clock, gate) = gate(25.0);
-        join_all((0..251).map(|_| pass(&gate))).await;
-        let seconds = clock.elapsed().as_secs_f64();
-        assert!((10.0..10.3).contains(&seconds), "251 requests in {seconds} s");
+    /// Waits until there may be room for another, and not for long: whoever was woken may have been dropped before he
+    /// went. Cancel-safe.
+    pub(crate) async fn room(&self) {
+        // Whoever waited in vain looks again.
+        let _ = tokio::time::timeout(LOOK_AGAIN, self.room.notified()).await;
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_pause_gives_a_small_burst_only() {
-        let (_, gate) = gate(25.0);
-        tokio::time::advance(Duration::from_mins(1)).await;
-        let at_once = (0..100).take_while(|_| gate.try_pass().is_ok()).count();
-        assert_eq!(at_once, 5);
+    /// Waits until more users may be begun than before. Cancel-safe.
+    pub(crate) async fn grown(&self) {
+        self.growth.notified().await;
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_wait_is_never_shortened_and_ends_without_a_burst() {
-        let (clock, gate) = gate(10.0);
-        gate.shut_for(Duration::from_secs(30));
-        gate.shut_for(Duration::from_secs(2));
-        pass(&gate).await;
-        let first = clock.elapsed();
-        assert!(first >= Duration::from_secs(30), "{first:?}");
-        assert!(gate.try_pass().is_err());
-        pass(&gate).await;
-        assert!(clock.elapsed() >= first + Duration::from_millis(99));
+    /// How many users may be begun at once, as far as it is known: as many as requests may be under way, and as many more as
+    /// wait for another attempt, since these would keep everybody else back for as long as they fail.
+    pub(crate) fn users_at_once(&self) -> usize {
+        self.lock().users_at_once()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_later_wait_prolongs() {
-        let (clock, gate) = gate(10.0);
-        gate.shut_for(Duration::from_secs(5));
-        tokio::time::advance(Duration::from_secs(3)).await;
-        gate.shut_for(Duration::from_secs(5));
-        pass(&gate).await;
-        assert!(clock.elapsed() >= Duration::from_secs(8));
+    /// Says that a request waits for another attempt, until what is given is dropped.
+    pub(crate) fn step_away(&self) -> Away<'_> {
+        self.lock().away += 1;
+        self.growth.notify_one();
+        Away(self)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // What a panic leaves behind are numbers that are still numbers.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn users_at_once(&self) -> usize {
+        let away_max = if self.outage.is_reached() { AWAY_MAX } else { AWAY_IN_DOUBT_MAX };
+        self.crowd.size() + self.away.min(away_max)
+    }
+}
+
+impl Flight<'_> {
+    /// Tells the gate what became of the request.
+    pub(crate) fn land(self, asker: Asker, landing: Landing) -> Landed {
+        let Departure { at: sent_at, .. } = self.departure;
+        let now = self.gate.clock.elapsed();
+        let mut state = self.gate.lock();
+        let (was_lost, size_before) = (state.outage.is_lost(), state.crowd.size());
+        let users_before = state.users_at_once();
+        let is_probe = state.outage.is_probe(sent_at);
+        let mut landed = Landed {
+            closed_for: Duration::ZERO,
+            per_second: 0.0,
+            blame: Blame::Request,
+            is_doubtful: false,
+            outage_lasted: None,
+        };
+        match landing {
+            Landing::Answered => {
+                state.pace.answered(now);
+                state.crowd.answered(self.departure, now);
+                landed.outage_lasted = state.outage.reached(now);
+            }
+            Landing::TooSlow => {
+                state.crowd.was_too_much(self.departure, now);
+                landed.outage_lasted = state.outage.reached(now);
+            }
+            Landing::Throttled(told) => {
+                landed.closed_for = state.pace.throttled(sent_at, now, told);
+                state.crowd.was_too_much(self.departure, now);
+                landed.outage_lasted = state.outage.reached(now);
+            }
+            Landing::Unreached { timed_out, told } => {
+                landed.closed_for = told.map_or(Duration::ZERO, |wait| state.pace.shut_for(wait, now));
+                state.outage.told_to_wait(landed.closed_for);
+                if timed_out {
+                    state.crowd.was_too_much(self.departure, now);
+                }
+                landed.blame = state.outage.unreached(asker, sent_at, now);
+                let is_lost = state.outage.is_lost();
+                landed.is_doubtful = is_lost && (!was_lost || (is_probe && landed.blame == Blame::Source));
+            }
+        }
+        landed.per_second = state.pace.per_second();
+        if state.users_at_once() > users_before {
+            self.gate.growth.notify_one();
+        }
+        if state.crowd.size() > size_before {
+            self.gate.room.notify_one();
+        }
+        landed
+    }
+}
+
+impl Drop for Away<'_> {
+    fn drop(&mut self) {
+        self.0.lock().away -= 1;
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.gate.lock().crowd.leave();
+        self.gate.room.notify_one();
     }
 }

@@ -7,6 +7,8 @@ use futures::StreamExt;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
 
 use super::transport::{Request, Response, Transport, TransportError};
@@ -14,31 +16,83 @@ use super::transport::{Request, Response, Transport, TransportError};
 /// A host that does not take a connection in this time is down, or behind a firewall that says nothing.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longer than Graph needs to begin an answer, and than a line that lives stays silent.
-const SILENCE_TIMEOUT: Duration = Duration::from_mins(2);
-
-/// [`reqwest`] with rustls, HTTP/2 and gzip, through the proxy of the environment.
+/// [`reqwest`] with rustls, HTTP/2 and gzip. How long an answer may take is bounded above it, for every transport.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
     client: reqwest::Client,
 }
 
-impl HttpTransport {
-    /// Makes a client with a pool of connections.
-    pub fn new() -> Result<Self, TransportError> {
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("promptlake/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(SILENCE_TIMEOUT)
-            // A redirect could carry the bearer token elsewhere. Graph gives none.
-            .redirect(Policy::none())
-            // Repeating is decided in one place, which is not this one.
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .build()
-            .map_err(|error| TransportError::Client(Box::new(error.without_url())))?;
-        Ok(Self { client })
+/// Certificate authorities beside those of the system: of a proxy that looks into TLS, or of a cloud of one's own.
+#[derive(Debug, Clone, Default)]
+pub struct ExtraRoots(Vec<CertificateDer<'static>>);
+
+/// A file that holds no usable certificates of authorities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnusableRoots {
+    /// Nothing between `-----BEGIN CERTIFICATE-----` and its end.
+    #[error("it holds no certificate in PEM")]
+    NoCertificate,
+    /// Its PEM breaks off or is garbled.
+    #[error("its PEM is broken at certificate {place}")]
+    BrokenPem {
+        /// Which one, from 1.
+        place: usize,
+    },
+    /// What is between is no certificate.
+    #[error("its certificate {place} is not X.509")]
+    NotX509 {
+        /// Which one, from 1.
+        place: usize,
+    },
+}
+
+impl ExtraRoots {
+    /// Reads PEM: one certificate or several, and anything else between them.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, UnusableRoots> {
+        let mut roots = Vec::new();
+        for (place, section) in (1..).zip(CertificateDer::pem_slice_iter(pem)) {
+            let der = section.map_err(|_| UnusableRoots::BrokenPem { place })?;
+            match x509_parser::parse_x509_certificate(&der) {
+                Ok(([], _)) => roots.push(der),
+                _ => return Err(UnusableRoots::NotX509 { place }),
+            }
+        }
+        if roots.is_empty() { Err(UnusableRoots::NoCertificate) } else { Ok(Self(roots)) }
     }
+}
+
+impl HttpTransport {
+    /// Makes a client with a pool of connections, through the proxy that the environment names
+    /// (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
+    pub fn new(extra_roots: &ExtraRoots) -> Result<Self, TransportError> {
+        let roots: Result<Vec<_>, _> =
+            extra_roots.0.iter().map(|der| reqwest::Certificate::from_der(der)).collect();
+        Self::built(roots.map(|roots| client().tls_certs_merge(roots)))
+    }
+
+    /// The same without any proxy, for what is next to this machine.
+    pub(crate) fn without_proxy() -> Result<Self, TransportError> {
+        Self::built(Ok(client().no_proxy()))
+    }
+
+    fn built(builder: reqwest::Result<reqwest::ClientBuilder>) -> Result<Self, TransportError> {
+        let client = builder.and_then(reqwest::ClientBuilder::build);
+        client
+            .map(|client| Self { client })
+            .map_err(|error| TransportError::Client(Box::new(error.without_url())))
+    }
+}
+
+fn client() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("promptlake/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        // A redirect could carry the bearer token elsewhere. Graph gives none.
+        .redirect(Policy::none())
+        // Repeating is decided in one place, which is not this one.
+        .retry(reqwest::retry::never())
+        .referer(false)
 }
 
 #[async_trait]

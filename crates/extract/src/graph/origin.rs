@@ -19,9 +19,11 @@ pub(crate) struct GraphOrigin {
 pub(crate) enum NotAuthorized {
     /// It goes elsewhere.
     ForeignOrigin {
-        /// The host it would go to.
-        host: String,
+        /// Scheme, host and port it would go to.
+        origin: String,
     },
+    /// It brings a user of its own, who is nobody at Graph.
+    ForeignUser,
     /// The token is no header value.
     UnusableToken,
 }
@@ -44,16 +46,26 @@ impl GraphOrigin {
     /// Gives a request the token, if it goes to this scheme, host and port and brings no user of its own.
     pub(crate) fn authorize(&self, request: &mut Request, token: &SecretString) -> Result<(), NotAuthorized> {
         let url = &request.url;
-        if url.origin() != self.origin || !url.username().is_empty() || url.password().is_some() {
-            return Err(NotAuthorized::ForeignOrigin {
-                host: url.host_str().unwrap_or("no host").to_owned(),
-            });
+        if url.origin() != self.origin {
+            return Err(NotAuthorized::ForeignOrigin { origin: named(url) });
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(NotAuthorized::ForeignUser);
         }
         let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
             .map_err(|_| NotAuthorized::UnusableToken)?;
         value.set_sensitive(true);
         request.headers.insert(AUTHORIZATION, value);
         Ok(())
+    }
+}
+
+/// Scheme, host and port of a place that is not Graph: whatever else it says may be a secret. The host alone would not do,
+/// since another port of Graph's own host, or `http`, is another place as well.
+pub(super) fn named(url: &Url) -> String {
+    match url.origin() {
+        Origin::Opaque(_) => format!("a place of the scheme {}", url.scheme()),
+        origin @ Origin::Tuple(..) => origin.ascii_serialization(),
     }
 }
 
@@ -80,6 +92,24 @@ mod tests {
             let header = request.headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap());
             assert_eq!(header, right.then_some("Bearer t0ken"), "{url}");
         }
+    }
+
+    #[test]
+    fn places_are_named_by_what_is_foreign_about_them() {
+        let origin = GraphOrigin::new(&Url::parse("https://graph.test").unwrap());
+        for (url, name) in [
+            ("http://graph.test/v1.0?$skiptoken=secret", "http://graph.test"),
+            ("https://graph.test:8443/v1.0", "https://graph.test:8443"),
+            ("https://graph.test@evil.test/v1.0", "https://evil.test"),
+            ("data:text/plain,graph.test", "a place of the scheme data"),
+        ] {
+            let mut request = Request::get(Url::parse(url).unwrap());
+            let refused = origin.authorize(&mut request, &SecretString::from("t0ken"));
+            assert_eq!(refused, Err(NotAuthorized::ForeignOrigin { origin: name.to_owned() }));
+        }
+        let mut request = Request::get(Url::parse("https://user@graph.test").unwrap());
+        let refused = origin.authorize(&mut request, &SecretString::from("t0ken"));
+        assert_eq!(refused, Err(NotAuthorized::ForeignUser));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A transport without a network: a closure answers, and what was asked is written down.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use promptlake_flow::{ByteBudget, Clock, ComputePool, Event, Observer};
 use promptlake_model::{
-    Owner, Slice, SliceId, SliceOutcome, SliceScope, TenantId, Timestamp, UserEnd, UserId, UserProfile,
-    Window,
+    AppClasses, Owner, Slice, SliceId, SliceIds, SliceOutcome, SliceScope, TenantId, Timestamp, UserEnd,
+    UserId, UserProfile, Window,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
@@ -28,9 +29,14 @@ pub(crate) struct Seen {
     pub(crate) url: String,
     pub(crate) authorization: Option<String>,
     pub(crate) form: Option<String>,
+    headers: HeaderMap,
 }
 
 impl Seen {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
     pub(crate) fn is_token(&self) -> bool {
         self.form.is_some()
     }
@@ -43,11 +49,12 @@ pub(crate) struct Reply {
     body: Bytes,
     cut: bool,
     lost: bool,
+    delay: Duration,
 }
 
 pub(crate) fn reply(status: u16, body: impl Into<String>) -> Reply {
     let body = Bytes::from(body.into());
-    Reply { status, headers: HeaderMap::new(), body, cut: false, lost: false }
+    Reply { status, headers: HeaderMap::new(), body, cut: false, lost: false, delay: Duration::ZERO }
 }
 
 pub(crate) fn token(name: &str, seconds: u64) -> Reply {
@@ -76,6 +83,11 @@ impl Reply {
         Self { cut: true, ..self }
     }
 
+    /// The answer takes a while.
+    pub(crate) fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+
     /// Nothing comes back.
     pub(crate) fn lost() -> Self {
         Self { lost: true, ..reply(200, "") }
@@ -99,11 +111,15 @@ impl Transport for Scripted {
             url: request.url.to_string(),
             authorization: header.map(|value| value.to_str().unwrap().to_owned()),
             form: request.form.map(|form| form.expose_secret().to_owned()),
+            headers: request.headers,
         };
         let reply = (self.answer.lock().unwrap())(&seen);
         self.seen.lock().unwrap().push(seen);
         // Others get their turn, as they would over a network.
         tokio::task::yield_now().await;
+        if !reply.delay.is_zero() {
+            tokio::time::sleep(reply.delay).await;
+        }
         if reply.lost {
             return Err(TransportError::Connect("refused".into()));
         }
@@ -125,6 +141,9 @@ impl Observer for Events {
     }
 }
 
+/// The first name of slices that nobody planned.
+pub(crate) const MADE_UP: u32 = 10_000;
+
 /// A client over a script.
 pub(crate) struct Bench {
     pub(crate) client: GraphClient,
@@ -133,6 +152,7 @@ pub(crate) struct Bench {
     pub(crate) stop: CancellationToken,
     transport: Arc<Scripted>,
     events: Arc<Events>,
+    pool: ComputePool,
 }
 
 /// What came of an extraction.
@@ -143,6 +163,8 @@ pub(crate) struct Outcome {
     /// Slice, pages and whether it is whole.
     pub(crate) slices: Vec<(u32, u32, bool)>,
     pub(crate) users: Vec<UserEnd>,
+    /// The window of each slice that ended.
+    pub(crate) windows: BTreeMap<u32, Window>,
 }
 
 impl Bench {
@@ -154,16 +176,18 @@ impl Bench {
         let clock = Clock::starting_at(1_764_000_000_000_000);
         let transport =
             Arc::new(Scripted { clock, answer: Mutex::new(Box::new(answer)), seen: Mutex::default() });
+        let pool = ComputePool::new(1).unwrap();
         let (memory, events) = (ByteBudget::new(64 << 20), Arc::new(Events::default()));
         let context = RunContext {
             clock,
             chance_seed: 7,
             observer: Arc::clone(&events) as Arc<dyn Observer>,
-            pool: ComputePool::new(1).unwrap(),
+            slice_ids: SliceIds::starting_at(MADE_UP),
+            pool: pool.clone(),
             pages_budget: memory.clone(),
         };
         let client = GraphClient::with_transport(settings, context, Arc::clone(&transport) as _).unwrap();
-        Self { client, clock, memory, stop: CancellationToken::new(), transport, events }
+        Self { client, clock, memory, stop: CancellationToken::new(), transport, events, pool }
     }
 
     /// A client whose token is always to be had.
@@ -171,12 +195,33 @@ impl Bench {
         Self::new(move |seen| if seen.is_token() { token("t", 3600) } else { answer(seen) })
     }
 
+    /// The same in a time that stands still while a body is looked into: a paused clock runs ahead when only compute
+    /// threads work, which would make answers as slow as the next timer is far.
+    pub(crate) async fn extract_in_step(&self, plans: Vec<UserPlan>) -> Outcome {
+        let in_step = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                let (pool, runtime) = (self.pool.clone(), tokio::runtime::Handle::current());
+                // While a blocking thread works, a paused clock stands still; this one waits for the jobs before it.
+                tokio::task::spawn_blocking(move || runtime.block_on(pool.run(|| ())))
+                    .await
+                    .unwrap()
+                    .unwrap();
+            }
+        };
+        tokio::select! {
+            outcome = self.extract(plans) => outcome,
+            () = in_step => unreachable!("it has no end"),
+        }
+    }
+
     pub(crate) async fn extract(&self, plans: Vec<UserPlan>) -> Outcome {
         let (sender, mut receiver) = mpsc::channel(4);
         let extraction = self.client.extract(plans, sender, self.stop.clone());
-        let mut outcome = Outcome { result: Ok(()), pages: vec![], slices: vec![], users: vec![] };
+        let (pages, slices, users, windows) = Default::default();
+        let mut outcome = Outcome { result: Ok(()), pages, slices, users, windows };
         let collection = async {
-            let (mut pages, mut slices, mut users) = (vec![], vec![], vec![]);
+            let (mut pages, mut slices, mut users, mut windows) = (vec![], vec![], vec![], BTreeMap::new());
             while let Some(item) = receiver.recv().await {
                 match item {
                     Extracted::Page(held) => {
@@ -184,14 +229,17 @@ impl Bench {
                         pages.push((page.slice.id.0, page.index, page.body.len()));
                     }
                     Extracted::SliceEnd(end) => {
+                        if let SliceScope::History { window, .. } = &end.slice.scope {
+                            windows.insert(end.slice.id.0, *window);
+                        }
                         slices.push((end.slice.id.0, end.page_count, end.outcome == SliceOutcome::Whole));
                     }
                     Extracted::UserEnd(end) => users.push(end),
                 }
             }
-            (pages, slices, users)
+            (pages, slices, users, windows)
         };
-        (outcome.result, (outcome.pages, outcome.slices, outcome.users)) =
+        (outcome.result, (outcome.pages, outcome.slices, outcome.users, outcome.windows)) =
             tokio::join!(extraction, collection);
         outcome
     }
@@ -221,8 +269,9 @@ pub(crate) fn plan(number: u32, slices: u32) -> UserPlan {
     let slice = |place: u32| {
         let day = |days: i64| Timestamp::from_micros(1_763_942_400_000_000 + days * 86_400_000_000);
         let window = Window { from: day(i64::from(place)), to: day(i64::from(place) + 1) };
-        let scope = SliceScope::History { owner, window };
+        let scope = SliceScope::History { owner, window, classes: AppClasses::default() };
         Arc::new(Slice { id: SliceId(number * 10 + place), tenant, scope })
     };
-    UserPlan { owner, profile: UserProfile::default(), slices: (0..slices).map(slice).collect() }
+    let slices = (0..slices).map(slice).collect();
+    UserPlan { owner, profile: UserProfile::default(), slices, pages_expected: 0 }
 }

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use promptlake_model::TenantId;
-use secrecy::SecretString;
 use url::{Host, Url};
 
+use super::credential::Credential;
+use super::http_transport::ExtraRoots;
 use crate::ExtractError;
 
 /// More requests at once than one tenant ever lets through: 30 a second, each a few seconds long.
@@ -33,6 +34,26 @@ impl fmt::Display for ApiVersion {
     }
 }
 
+/// How the use of this interface is licensed and paid for. Without one, Graph counts it as evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaymentModel {
+    /// `A`.
+    A,
+    /// `B`.
+    B,
+}
+
+impl PaymentModel {
+    /// Its name, as Graph has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::A => "A",
+            Self::B => "B",
+        }
+    }
+}
+
 /// One tenant of one cloud, as seen by one app.
 #[derive(Clone)]
 pub struct GraphSettings {
@@ -42,18 +63,24 @@ pub struct GraphSettings {
     pub login_url: Url,
     /// The tenant.
     pub tenant: TenantId,
-    /// The app.
-    pub client_id: String,
-    /// The app's secret.
-    pub client_secret: SecretString,
+    /// What the app shows for a token.
+    pub credential: Credential,
+    /// Certificate authorities that are trusted beside those of the system.
+    pub extra_roots: ExtraRoots,
     /// Requests for interactions a second, above 0 and at most 1,500.
     pub requests_per_second: f64,
-    /// Users asked at once, 1 to 256.
+    /// Requests for interactions under way at once, at most: 1 to 256.
     pub concurrency: usize,
     /// The largest page, in bytes after decompression.
     pub page_bytes_max: usize,
     /// The version interactions are asked of.
     pub api_version: ApiVersion,
+    /// How the use is paid for, where that is said.
+    pub model: Option<PaymentModel>,
+    /// The most pages of one list, at least 1. A source that names ever new pages must come to an end.
+    pub pages_max: u32,
+    /// Whether lists that moved while they were read are read again.
+    pub reread: bool,
 }
 
 impl GraphSettings {
@@ -70,11 +97,12 @@ impl GraphSettings {
             let problem = format!("it is from 1 to {CONCURRENCY_MAX}, such as 16");
             return Err(bad("source.concurrency", &self.concurrency, problem));
         }
-        if self.client_id.trim().is_empty() {
-            return Err(bad("source.client_id", &self.client_id, "it is the app's GUID".to_owned()));
-        }
+        self.credential.check()?;
         if self.page_bytes_max == 0 {
             return Err(bad("source.page_bytes_max", &0, "it is a size, such as 16 MiB".to_owned()));
+        }
+        if self.pages_max == 0 {
+            return Err(bad("source.pages_max", &0, "it is at least 1, such as 100000".to_owned()));
         }
         Ok(())
     }
@@ -104,6 +132,8 @@ fn bad(key: &'static str, value: &impl ToString, problem: String) -> ExtractErro
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use secrecy::SecretString;
+
     use super::*;
 
     pub(crate) fn settings() -> GraphSettings {
@@ -111,12 +141,18 @@ pub(crate) mod tests {
             graph_url: Url::parse("https://graph.test").unwrap(),
             login_url: Url::parse("https://login.test").unwrap(),
             tenant: TenantId::parse("00000000-0000-0000-0000-00000000000a").unwrap(),
-            client_id: "app".into(),
-            client_secret: SecretString::from("the-secret"),
+            credential: Credential::ClientSecret {
+                client_id: "app".into(),
+                secret: SecretString::from("the-secret"),
+            },
+            extra_roots: ExtraRoots::default(),
             requests_per_second: 25.0,
             concurrency: 4,
             page_bytes_max: 1 << 20,
             api_version: ApiVersion::V1,
+            model: None,
+            pages_max: 1_000,
+            reread: false,
         }
     }
 
@@ -141,12 +177,13 @@ pub(crate) mod tests {
 
     #[test]
     fn bad_numbers_are_named() {
-        let cases: [(&str, GraphSettings); 5] = [
+        let cases: [(&str, GraphSettings); 6] = [
             ("source.requests_per_second", GraphSettings { requests_per_second: 0.0, ..settings() }),
             ("source.requests_per_second", GraphSettings { requests_per_second: f64::NAN, ..settings() }),
             ("source.requests_per_second", GraphSettings { requests_per_second: 1_501.0, ..settings() }),
             ("source.concurrency", GraphSettings { concurrency: 0, ..settings() }),
             ("source.page_bytes_max", GraphSettings { page_bytes_max: 0, ..settings() }),
+            ("source.pages_max", GraphSettings { pages_max: 0, ..settings() }),
         ];
         for (key, settings) in cases {
             let text = settings.check().unwrap_err().to_string();

@@ -1,162 +1,194 @@
-//! One window of one user: its pages, from the first to the one that names no next.
+//! One planned slice: as it is planned, or in parts where an answer to the whole of it can't be had.
+//!
+//! Each list that is read is a slice of its own in the books: what is whole is covered, whatever becomes of the rest.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use promptlake_flow::Held;
-use promptlake_model::{Owner, PageForm, RawPage, Slice, Window};
-use tokio_util::sync::CancellationToken;
-use url::Url;
+use promptlake_flow::Event;
+use promptlake_model::{Slice, SliceEnd, SliceOutcome, SliceScope, Window};
 
-use super::attempts::{CallFault, Refusal};
-use super::call::Fetched;
-use super::client::Shared;
-use super::envelope::{PageHead, read_page_head};
-use super::trail::Trail;
-use super::verdict::Verdict;
-use crate::extracted::Outlet;
-use crate::{ExtractError, Extracted};
+use super::attempts::Refusal;
+use super::part::{FailedAt, Instead, Part};
+use super::pass::{Broken, Fault, ListReader, Tally};
+use crate::Extracted;
 
-/// Ten million records of one user in one window. A source that names ever new pages must come to an end.
-const PAGES_MAX: u32 = 100_000;
+/// One record that can't be had splits a history of ten years into 80 parts. Whoever has more than a dozen of them is
+/// read on by the next run, which asks for what is not covered.
+const LISTS_MAX: usize = 1_000;
 
-/// A paging token lives for a time nobody knows; if it dies this often the slice does not end by asking again.
-const RESTARTS_MAX: u32 = 3;
+/// Lists in a row of which not even a first page was to be had: a whole, its halves and their halves. It is no record that
+/// is at fault then, and asking on would spend the limit on a server that is down.
+const FRUITLESS_MAX: usize = 7;
 
-/// What was read of a slice.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct SliceTally {
-    /// The pages sent on, over all restarts.
-    pub(crate) pages: u32,
-    /// The records in them.
-    pub(crate) records: u64,
+/// When a list that moved while it was read is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reread {
+    /// Not at all: its doubles are only counted.
+    Never,
+    /// At the end of the run, when others have been read.
+    AtTheEnd,
+    /// This is the end of the run.
+    Now,
 }
 
-/// Why a slice did not reach its last page.
-#[derive(Debug)]
-pub(crate) enum Broken {
-    /// The run is being stopped.
-    Stopped,
-    /// Nothing of the tenant can be read.
-    Tenant(Box<ExtractError>),
-    /// The status settles it for the user.
-    Refused(Refusal),
-    /// This slice only.
-    Failed { status: Option<u16>, code: Option<String>, reason: String },
-    /// The paging token is no longer known.
-    Stale(Refusal),
+/// A window of which everything around was read, and which can't be had itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Gap {
+    pub(crate) window: Window,
+    pub(crate) fault: Fault,
 }
 
-/// Reads the slices of one user.
+/// What came of a slice.
+#[derive(Debug, Default)]
+pub(crate) struct SliceReading {
+    pub(crate) tally: Tally,
+    /// The first thing that kept it from being read, apart from the gaps.
+    pub(crate) broken: Option<Broken>,
+    /// What may be had another time.
+    pub(crate) unfinished: Vec<Window>,
+    pub(crate) gaps: Vec<Gap>,
+}
+
+impl SliceReading {
+    /// It was not even asked for.
+    pub(crate) fn not_begun(window: Window) -> Self {
+        Self { broken: Some(Broken::Stopped), unfinished: vec![window], ..Self::default() }
+    }
+}
+
+/// A slice while it is read.
 pub(crate) struct SliceReader<'a> {
-    pub(crate) shared: &'a Shared,
-    pub(crate) outlet: &'a Outlet,
-    /// Nothing more is asked once it is cancelled; what is on its way is dropped.
-    pub(crate) halt: &'a CancellationToken,
-    pub(crate) owner: Owner,
+    lists: ListReader<'a>,
+    reread: Reread,
+    /// The slice as it was planned, until its first list is read.
+    planned: Option<Arc<Slice>>,
+    waiting: VecDeque<Part>,
+    lists_read: usize,
+    fruitless: usize,
+    reading: SliceReading,
 }
 
-impl SliceReader<'_> {
-    /// Reads a slice and sends its pages. The tally counts what was sent, however it ends.
-    pub(crate) async fn read(
-        &self,
-        slice: &Arc<Slice>,
-        window: Window,
-        tally: &mut SliceTally,
-    ) -> Result<(), Broken> {
-        let mut restarts = 0;
-        loop {
-            match self.read_once(slice, window, tally).await {
-                Err(Broken::Stale(refusal)) if restarts >= RESTARTS_MAX => {
-                    let Refusal { status, code, .. } = refusal;
-                    let reason = format!("the next page was gone, also after {restarts} restarts");
-                    return Err(Broken::Failed { status: Some(status), code, reason });
+impl<'a> SliceReader<'a> {
+    pub(crate) fn new(lists: ListReader<'a>, reread: Reread, planned: Arc<Slice>, window: Window) -> Self {
+        Self {
+            lists,
+            reread,
+            planned: Some(planned),
+            waiting: VecDeque::from([Part::whole(window)]),
+            lists_read: 0,
+            fruitless: 0,
+            reading: SliceReading::default(),
+        }
+    }
+
+    /// Reads the slice, and sends its pages and the end of each list.
+    pub(crate) async fn read(mut self) -> SliceReading {
+        // Parts in the order in which they were made: those of equal width one after the other, so that a server that
+        // is down is told from a record that can't be had.
+        while let Some(part) = self.waiting.pop_front() {
+            match self.read_list(&part).await {
+                Ok(Listed::Whole) => {}
+                Ok(Listed::Moved) => self.reread(part),
+                Err(Broken::Stale(refusal)) => self.restart(part, refusal),
+                Err(Broken::TooMuch(failed_at, fault)) => self.ask_instead(part, failed_at, fault),
+                Err(broken @ Broken::Failed(_)) => self.leave(part, broken),
+                Err(broken @ (Broken::Stopped | Broken::Tenant(_) | Broken::Refused(_))) => {
+                    self.give_up(part, broken);
                 }
-                Err(Broken::Stale(refusal)) => {
-                    tracing::debug!(user = %self.owner.user, status = refusal.status, "slice restarted");
-                    restarts += 1;
-                }
-                ended => return ended,
             }
         }
+        self.reading
     }
 
-    async fn read_once(
-        &self,
-        slice: &Arc<Slice>,
-        window: Window,
-        tally: &mut SliceTally,
-    ) -> Result<(), Broken> {
-        let mut trail = Trail::default();
-        let mut fetched = self.unless_halted(self.first_page(window)).await?;
-        for _ in 0..PAGES_MAX {
-            let next_link = fetched.value.next_link.take();
-            self.send(slice, fetched, tally).await?;
-            let Some(next_link) = next_link else { return Ok(()) };
-            let url = trail.follow(&next_link).map_err(|astray| failed(astray.to_string()))?;
-            fetched = self.unless_halted(self.next_page(&url)).await?;
+    /// Reads a list as a slice of its own, and sends its end.
+    async fn read_list(&mut self, part: &Part) -> Result<Listed, Broken> {
+        let slice = self.planned.take().unwrap_or_else(|| self.slice_of(part.window));
+        let mut tally = Tally::default();
+        let ended = self.lists.read(&slice, part, &mut tally).await;
+        self.reading.tally.add(tally);
+        self.lists_read += 1;
+        self.fruitless = if tally.pages > 0 { 0 } else { self.fruitless };
+        let listed = if self.is_to_be_reread(part, tally) { Listed::Moved } else { Listed::Whole };
+        let is_whole = ended.is_ok() && listed == Listed::Whole;
+        if tally.repeated > 0 {
+            let reread = ended.is_ok() && listed == Listed::Moved;
+            let event = Event::Repeated { records: tally.repeated, reread };
+            self.lists.shared.caller.observer.observe(&event);
         }
-        Err(failed(format!("there are more than {PAGES_MAX} pages, which is the limit")))
-    }
-
-    /// The first page, without a filter on the date where the tenant takes none.
-    async fn first_page(&self, window: Window) -> Result<Fetched<PageHead>, Broken> {
-        if !self.shared.date_filter_refused() {
-            match self.fetch(&self.shared.history_url(self.owner.user, Some(window))).await {
-                Err(CallFault::Refused(Refusal { verdict: Verdict::BadRequest, .. })) => {}
-                Err(fault) => return Err(stale_or_final(fault, &[Verdict::TokenGone])),
-                Ok(fetched) => return Ok(fetched),
-            }
-        }
-        let unfiltered = self.fetch(&self.shared.history_url(self.owner.user, None)).await;
-        let fetched = unfiltered.map_err(|fault| stale_or_final(fault, &[Verdict::TokenGone]))?;
-        // It was the filter, and nothing else that was wrong with the request.
-        self.shared.give_up_date_filter();
-        Ok(fetched)
-    }
-
-    async fn next_page(&self, url: &Url) -> Result<Fetched<PageHead>, Broken> {
-        let stale = [Verdict::TokenGone, Verdict::BadRequest];
-        self.fetch(url).await.map_err(|fault| stale_or_final(fault, &stale))
-    }
-
-    async fn fetch(&self, url: &Url) -> Result<Fetched<PageHead>, CallFault> {
-        self.shared.caller.get(self.shared.interactions(), url, read_page_head).await
-    }
-
-    async fn unless_halted<T>(&self, page: impl Future<Output = Result<T, Broken>>) -> Result<T, Broken> {
-        tokio::select! {
-            biased;
-            () = self.halt.cancelled() => Err(Broken::Stopped),
-            page = page => page,
-        }
-    }
-
-    async fn send(
-        &self,
-        slice: &Arc<Slice>,
-        fetched: Fetched<PageHead>,
-        tally: &mut SliceTally,
-    ) -> Result<(), Broken> {
-        let Fetched { value: PageHead { records, .. }, body, permit } = fetched;
-        let slice = Arc::clone(slice);
-        let page = RawPage { slice, owner: self.owner, index: tally.pages, form: PageForm::Page, body };
-        let sent = self.outlet.send(Extracted::Page(Held { value: page, permit })).await;
+        let outcome = if is_whole { SliceOutcome::Whole } else { SliceOutcome::CutOff };
+        let end = SliceEnd { slice, page_count: tally.pages, outcome };
+        let sent = self.lists.outlet.send(Extracted::SliceEnd(end)).await;
+        ended?;
         sent.map_err(|_| Broken::Stopped)?;
-        tally.pages += 1;
-        tally.records += records;
-        Ok(())
+        Ok(listed)
+    }
+
+    fn is_to_be_reread(&self, part: &Part, tally: Tally) -> bool {
+        let once_more = match self.reread {
+            Reread::Never => false,
+            Reread::AtTheEnd => true,
+            Reread::Now => part.reread().is_some(),
+        };
+        once_more && tally.repeated > 0
+    }
+
+    fn reread(&mut self, part: Part) {
+        match part.reread() {
+            Some(again) if self.reread == Reread::Now => self.waiting.push_front(again),
+            _ => self.reading.unfinished.push(part.window),
+        }
+    }
+
+    fn restart(&mut self, part: Part, refusal: Refusal) {
+        if let Some(again) = part.restarted() {
+            let (user, status) = (self.lists.owner.user, refusal.status);
+            tracing::debug!(%user, status, "a list is read from its beginning");
+            return self.waiting.push_front(again);
+        }
+        let reason = format!("the next page was gone, also after {} restarts", part.restarts);
+        let fault = Fault { status: Some(refusal.status), code: refusal.code, reason };
+        self.leave(part, Broken::Failed(fault));
+    }
+
+    fn ask_instead(&mut self, part: Part, failed_at: FailedAt, fault: Fault) {
+        match part.instead(failed_at, !self.lists.shared.date_filter_refused()) {
+            Instead::SmallerPages(smaller) => self.waiting.push_front(smaller),
+            Instead::Nothing => self.reading.gaps.push(Gap { window: part.window, fault }),
+            Instead::Halves(halves) => {
+                self.fruitless += usize::from(failed_at == FailedAt::FirstPage);
+                if self.fruitless >= FRUITLESS_MAX || self.lists_read >= LISTS_MAX {
+                    return self.give_up(part, Broken::Failed(fault));
+                }
+                self.lists.shared.caller.observer.observe(&Event::Split);
+                self.waiting.extend(halves);
+            }
+        }
+    }
+
+    /// Goes on without this part.
+    fn leave(&mut self, part: Part, broken: Broken) {
+        self.reading.broken.get_or_insert(broken);
+        self.reading.unfinished.push(part.window);
+    }
+
+    /// Goes on without this part and those that wait.
+    fn give_up(&mut self, part: Part, broken: Broken) {
+        self.reading.unfinished.extend(self.waiting.drain(..).map(|part| part.window));
+        self.leave(part, broken);
+    }
+
+    fn slice_of(&self, window: Window) -> Arc<Slice> {
+        let (owner, classes) = (self.lists.owner, self.lists.classes.clone());
+        let scope = SliceScope::History { owner, window, classes };
+        Arc::new(Slice { id: self.lists.shared.slice_ids.take(), tenant: owner.tenant, scope })
     }
 }
 
-fn stale_or_final(fault: CallFault, stale: &[Verdict]) -> Broken {
-    match fault {
-        CallFault::Tenant(error) => Broken::Tenant(error),
-        CallFault::Refused(refusal) if stale.contains(&refusal.verdict) => Broken::Stale(refusal),
-        CallFault::Refused(refusal) => Broken::Refused(refusal),
-        CallFault::Failed { status, code, reason } => Broken::Failed { status, code, reason },
-    }
-}
-
-fn failed(reason: String) -> Broken {
-    Broken::Failed { status: Some(200), code: None, reason }
+/// A list that was read to its last page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listed {
+    Whole,
+    /// It moved, and is to be read again before it counts.
+    Moved,
 }

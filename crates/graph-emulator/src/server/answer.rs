@@ -1,19 +1,27 @@
 //! An answer before it becomes an HTTP response: a status, a body and what else a test may look at.
 
-use std::io;
+use std::io::{self, Write as _};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
+use super::script::GZIP_BOMB_BYTES_MAX;
 use crate::instant::{self, TICKS_PER_MS};
 
 const JSON: HeaderValue = HeaderValue::from_static(
     "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8",
 );
+const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+/// What fills a gzip bomb, a piece at a time.
+static BLANKS: [u8; 1 << 16] = [b' '; 1 << 16];
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 
@@ -23,10 +31,30 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
-    /// Whether the connection closes after half of the body.
-    pub(super) is_cut_off: bool,
+    pub(super) delivery: Delivery,
     /// Whether it is a page of interactions, which is counted.
     pub(super) is_page: bool,
+}
+
+/// How an answer arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivery {
+    Whole,
+    /// The connection closes after half of the body.
+    CutOff,
+    /// Half of the body arrives this much later.
+    Stalled(Duration),
+    /// The connection is reset before the first byte.
+    Reset,
+}
+
+/// What a response depends on besides its answer.
+#[derive(Debug)]
+pub(super) struct Recipient {
+    pub(super) ids: RequestIds,
+    pub(super) takes_gzip: bool,
+    /// Whether the server stops, which ends a stall.
+    pub(super) stopping: watch::Receiver<bool>,
 }
 
 /// What an error body says, before it is known which request it is for.
@@ -79,7 +107,7 @@ impl Answer {
     pub(super) fn new(status: u16, body: Vec<u8>) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, JSON)]);
-        Self { status, headers, body, is_cut_off: false, is_page: false }
+        Self { status, headers, body, delivery: Delivery::Whole, is_page: false }
     }
 
     /// An answer of a status and a value.
@@ -101,14 +129,20 @@ impl Answer {
     }
 
     /// The response, with the request's ids in its headers.
-    pub(super) fn into_response(self, ids: &RequestIds) -> Response {
-        let length = self.body.len();
-        let body = if self.is_cut_off { cut_off(self.body) } else { Body::from(self.body) };
+    pub(super) fn into_response(self, recipient: Recipient) -> Response {
+        let answer = if recipient.takes_gzip { self.compressed() } else { self };
+        let length = answer.body.len();
+        let body = match answer.delivery {
+            Delivery::Whole | Delivery::Reset => Body::from(answer.body),
+            Delivery::CutOff => cut_off(answer.body),
+            Delivery::Stalled(pause) => stalled(answer.body, pause, recipient.stopping),
+        };
         let mut response = Response::new(body);
-        *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
         let headers = response.headers_mut();
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        let ids = recipient.ids;
         if let Ok(id) = HeaderValue::try_from(&ids.request_id) {
             headers.insert(REQUEST_ID, id);
         }
@@ -117,6 +151,66 @@ impl Answer {
         }
         response
     }
+
+    /// The same with its body compressed, unless it is already.
+    fn compressed(mut self) -> Self {
+        if self.body.is_empty() || self.headers.contains_key(CONTENT_ENCODING) {
+            return self;
+        }
+        self.body = gzip(&self.body);
+        self.headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        self.headers.insert(CONTENT_ENCODING, GZIP);
+        self
+    }
+
+    /// A compressed page without a record that is so long inflated, and no longer than it may be.
+    pub(super) fn gzip_bomb(inflated_bytes: u64) -> Self {
+        let (head, tail) = (br#"{"value":["#, b"]}");
+        let ends = (head.len() + tail.len()) as u64;
+        let mut blanks = inflated_bytes.clamp(ends, GZIP_BOMB_BYTES_MAX) - ends;
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        let mut write = |bytes: &[u8]| encoder.write_all(bytes).expect("a vector takes all bytes");
+        write(head);
+        while blanks > 0 {
+            let part = usize::try_from(blanks).unwrap_or(BLANKS.len()).min(BLANKS.len());
+            write(&BLANKS[..part]);
+            blanks -= part as u64;
+        }
+        write(tail);
+        let mut answer = Self::new(200, encoder.finish().expect("a vector takes all bytes"));
+        answer.headers.insert(CONTENT_ENCODING, GZIP);
+        answer
+    }
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body).expect("a vector takes all bytes");
+    encoder.finish().expect("a vector takes all bytes")
+}
+
+/// Whether the value of an `Accept-Encoding` header lets an answer be compressed.
+pub(super) fn accepts_gzip(value: &str) -> bool {
+    value.split(',').any(|choice| {
+        let (coding, weight) = choice.split_once(';').unwrap_or((choice, ""));
+        let weight = weight.trim().strip_prefix("q=").unwrap_or("1");
+        let is_wanted = weight.trim().parse::<f64>().is_ok_and(|weight| weight > 0.0);
+        is_wanted && matches!(coding.trim().to_ascii_lowercase().as_str(), "gzip" | "x-gzip" | "*")
+    })
+}
+
+/// Half of a body, a pause, and the other half.
+fn stalled(body: Vec<u8>, pause: Duration, mut stopping: watch::Receiver<bool>) -> Body {
+    let mut first = Bytes::from(body);
+    let second = first.split_off(first.len() / 2);
+    let rest = stream::once(async move {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stopping.wait_for(|stops| *stops) => {}
+        }
+        Ok::<_, io::Error>(second)
+    });
+    Body::from_stream(stream::iter([Ok(first)]).chain(rest))
 }
 
 /// Half of a body and then an error, upon which the connection is closed. In between the task yields, so that
@@ -129,4 +223,45 @@ fn cut_off(mut body: Vec<u8>) -> Body {
         Err(io::Error::from(io::ErrorKind::ConnectionAborted))
     });
     Body::from_stream(half.chain(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use flate2::read::GzDecoder;
+
+    use super::{Answer, accepts_gzip, gzip};
+
+    fn inflated(body: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        GzDecoder::new(body).read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn encodings_are_accepted_as_they_are_weighed() {
+        for (value, accepted) in [
+            ("gzip", true),
+            ("deflate, GZIP;q=0.5", true),
+            ("*", true),
+            ("gzip; q=0", false),
+            ("br, deflate", false),
+            ("", false),
+        ] {
+            assert_eq!(accepts_gzip(value), accepted, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_json_of_the_promised_length() {
+        assert_eq!(inflated(&gzip(b"word")), b"word");
+        for (asked, long) in [(0, 12), (12, 12), (13, 13), (1_000_003, 1_000_003)] {
+            let bytes = inflated(&Answer::gzip_bomb(asked).body);
+            assert_eq!(bytes.len(), long);
+            let page: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(page, serde_json::json!({ "value": [] }));
+        }
+        assert!(Answer::gzip_bomb(10_000_000).body.len() < 100_000);
+    }
 }

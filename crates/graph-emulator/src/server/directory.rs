@@ -1,11 +1,14 @@
 //! The directory calls: users, members of groups, subscriptions.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, GraphError};
 use super::query::Parameters;
 use super::{Link, base64};
 use crate::directory::User;
+use crate::groups::Group;
 use crate::skus::SKUS;
 use crate::tenant::Tenant;
 
@@ -20,27 +23,44 @@ const DEFAULT_PROPERTIES: &str = "id,displayName,givenName,jobTitle,mail,mobileP
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DirectoryCall<'a> {
     pub(super) tenant: &'a Tenant,
+    /// Indices of users that the directory no longer has.
+    pub(super) deleted: &'a BTreeSet<u32>,
     pub(super) link: &'a Link,
     pub(super) query: &'a Parameters,
 }
 
-/// Entries of a list with the place after each, for paging.
-type Entries<'a> = Box<dyn Iterator<Item = Value> + 'a>;
+/// An entry of a list before it is written out: most are passed over.
+enum Entry<'a> {
+    Group(&'a Group),
+    User(u32),
+}
 
 impl DirectoryCall<'_> {
-    /// `GET /users`.
+    /// `GET /users`. A page token is the index of the next user, so that a page costs its own users.
     pub(super) fn users(&self) -> Result<Answer, GraphError> {
         let sku = self.query.get("$filter").map(license_filter).transpose()?;
         let select = self.select()?;
-        let users = self.tenant.users().filter(|user| sku.as_ref().is_none_or(|sku| user.has_sku(sku)));
-        self.page("users", Box::new(users.map(|user| properties(&user, &select))))
+        let (top, from) = (self.top()?, u32::try_from(self.skipped()?).unwrap_or(u32::MAX));
+        let (mut value, mut next) = (Vec::new(), None);
+        for index in (from..self.tenant.spec().users).filter(|index| !self.deleted.contains(index)) {
+            let Some(user) = self.tenant.user(index) else { break };
+            if sku.as_ref().is_some_and(|sku| !user.has_sku(sku)) {
+                continue;
+            }
+            if value.len() == top {
+                next = Some(index as usize);
+                break;
+            }
+            value.push(properties(&user, &select));
+        }
+        Ok(self.page("users", value, next))
     }
 
     /// `GET /users/{id}`.
     pub(super) fn user(&self, id: &str) -> Result<Answer, GraphError> {
         let select = self.select()?;
-        let user = self.tenant.find_user(id).ok_or_else(|| no_resource(id))?;
-        let mut value = properties(&user, &select);
+        let user = self.tenant.find_user(id).filter(|user| !self.deleted.contains(&user.index));
+        let mut value = properties(&user.ok_or_else(|| no_resource(id))?, &select);
         value["@odata.context"] = self.link.context("users/$entity").into();
         Ok(Answer::json(200, &value))
     }
@@ -50,26 +70,40 @@ impl DirectoryCall<'_> {
         let select = self.select()?;
         let group = self.tenant.find_group(id).ok_or_else(|| no_resource(id))?;
         let groups = if only_users { Vec::new() } else { self.tenant.transitive_groups(group) };
-        let groups = groups.into_iter().map(|group| {
-            json!({
+        let users = self.tenant.transitive_indices(group).filter(|index| !self.deleted.contains(index));
+        let mut entries = groups.into_iter().map(Entry::Group).chain(users.map(Entry::User));
+        let (top, skipped) = (self.top()?, self.skipped()?);
+        let value = entries.by_ref().skip(skipped).take(top).filter_map(|entry| self.member(&entry, &select));
+        let value = value.collect();
+        let next = entries.next().map(|_| skipped + top);
+        Ok(self.page("directoryObjects", value, next))
+    }
+
+    fn member(&self, entry: &Entry<'_>, select: &[String]) -> Option<Value> {
+        Some(match entry {
+            Entry::Group(group) => json!({
                 "@odata.type": "#microsoft.graph.group",
                 "id": group.id,
                 "displayName": group.display_name,
-            })
-        });
-        let users = self.tenant.transitive_users(group).map(|user| {
-            let mut value = properties(&user, &select);
-            value["@odata.type"] = "#microsoft.graph.user".into();
-            value
-        });
-        self.page("directoryObjects", Box::new(groups.chain(users)))
+            }),
+            Entry::User(index) => {
+                let mut value = properties(&self.tenant.user(*index)?, select);
+                value["@odata.type"] = "#microsoft.graph.user".into();
+                value
+            }
+        })
     }
 
     /// `GET /subscribedSkus`.
     pub(super) fn subscribed_skus(&self) -> Answer {
-        let consumed = |sku_id| self.tenant.users().filter(|user| user.has_sku(sku_id)).count();
+        let mut consumed_units = BTreeMap::<&str, u64>::new();
+        for user in self.tenant.users().filter(|user| !self.deleted.contains(&user.index)) {
+            for license in &user.assigned_licenses {
+                *consumed_units.entry(license.sku_id).or_default() += 1;
+            }
+        }
         let skus = SKUS.iter().map(|sku| {
-            let consumed = consumed(sku.sku_id);
+            let consumed = consumed_units.get(sku.sku_id).copied().unwrap_or(0);
             let plan = |plan: &crate::skus::ServicePlan| {
                 json!({
                     "servicePlanId": plan.service_plan_id,
@@ -96,21 +130,26 @@ impl DirectoryCall<'_> {
         Answer::json(200, &json!({ "@odata.context": self.link.context("subscribedSkus"), "value": value }))
     }
 
-    /// The page that the query asks for of a list that begins anew for each page.
-    fn page(&self, context: &str, entries: Entries<'_>) -> Result<Answer, GraphError> {
-        let top = self.query.top(TOP_DEFAULT, TOP_MAX).ok_or_else(|| invalid_top(TOP_MAX))?;
-        let skipped = self.query.get("$skiptoken").map_or(Some(0), skip);
-        let skipped = skipped.ok_or_else(|| GraphError::bad_request("Skip token is invalid."))?;
-        let top = top as usize;
-        let mut value: Vec<Value> = entries.skip(skipped).take(top + 1).collect();
+    /// A page, with the place at which the next one begins, if one follows.
+    fn page(&self, context: &str, value: Vec<Value>, next: Option<usize>) -> Answer {
         let mut page = json!({ "@odata.context": self.link.context(context) });
-        if value.len() > top {
-            value.truncate(top);
-            let token = base64::encode(format!("RFNwdAo{}", skipped + top).as_bytes());
+        if let Some(next) = next {
+            let token = base64::encode(format!("RFNwdAo{next}").as_bytes());
             page["@odata.nextLink"] = self.link.next(self.query, &token).into();
         }
         page["value"] = value.into();
-        Ok(Answer::json(200, &page))
+        Answer::json(200, &page)
+    }
+
+    fn top(&self) -> Result<usize, GraphError> {
+        let top = self.query.top(TOP_DEFAULT, TOP_MAX).ok_or_else(|| invalid_top(TOP_MAX))?;
+        Ok(top as usize)
+    }
+
+    /// Where the page token points, the start of the list without one.
+    fn skipped(&self) -> Result<usize, GraphError> {
+        let skipped = self.query.get("$skiptoken").map_or(Some(0), skip);
+        skipped.ok_or_else(|| GraphError::bad_request("Skip token is invalid."))
     }
 
     fn select(&self) -> Result<Vec<String>, GraphError> {

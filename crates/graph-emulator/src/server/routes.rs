@@ -5,12 +5,25 @@ use super::query::decode;
 /// A call, with what its path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
-    Token { tenant_id: String },
+    Token {
+        tenant_id: String,
+    },
+    /// A token for a virtual machine's identity.
+    MachineToken,
+    /// A token for an app service's identity.
+    ServiceToken,
     Users,
-    User { id: String },
-    Members { group_id: String, only_users: bool },
+    User {
+        id: String,
+    },
+    Members {
+        group_id: String,
+        only_users: bool,
+    },
     SubscribedSkus,
-    Interactions { user_id: String },
+    Interactions {
+        user_id: String,
+    },
     Nothing,
 }
 
@@ -22,6 +35,11 @@ pub(super) fn route(path: &str) -> (Route, &'static str) {
     let name = |place: usize| segments[place].clone();
     if let [_, "oauth2", "v2.0", "token"] = lower[..] {
         return (Route::Token { tenant_id: name(0) }, "v2.0");
+    }
+    match lower[..] {
+        ["metadata", "identity", "oauth2", "token"] => return (Route::MachineToken, "v2.0"),
+        ["msi", "token"] => return (Route::ServiceToken, "v2.0"),
+        _ => {}
     }
     let (version, rest) = match lower.split_first() {
         Some((&"v1.0", rest)) => ("v1.0", rest),
@@ -36,9 +54,14 @@ pub(super) fn route(path: &str) -> (Route, &'static str) {
             Route::Members { group_id: name(2), only_users: true }
         }
         ["subscribedskus"] => Route::SubscribedSkus,
-        ["copilot", "users", _, "interactionhistory", "getallenterpriseinteractions"] => {
-            Route::Interactions { user_id: name(3) }
-        }
+        // A function without arguments can be called with its parentheses, as client libraries do.
+        [
+            "copilot",
+            "users",
+            _,
+            "interactionhistory",
+            "getallenterpriseinteractions" | "getallenterpriseinteractions()",
+        ] => Route::Interactions { user_id: name(3) },
         _ => Route::Nothing,
     };
     (route, version)
@@ -65,6 +88,12 @@ mod tests {
                 "/v1.0/COPILOT/users/A@b/interactionHistory/getAllEnterpriseInteractions",
                 Route::Interactions { user_id: id() },
             ),
+            (
+                "/beta/copilot/users/A@b/interactionHistory/getAllEnterpriseInteractions()",
+                Route::Interactions { user_id: id() },
+            ),
+            ("/metadata/identity/oauth2/token", Route::MachineToken),
+            ("/msi/token", Route::ServiceToken),
             ("/v2.0/users", Route::Nothing),
             ("/v1.0", Route::Nothing),
             ("/", Route::Nothing),

@@ -1,25 +1,30 @@
 //! The state of a running server and how it answers a request.
 
-use std::num::NonZeroU32;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use axum::body::to_bytes;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::ACCEPT_ENCODING;
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use tokio::sync::watch;
 
-use super::answer::{Answer, GraphError, RequestIds};
+use super::answer::{Answer, Delivery, GraphError, Recipient, RequestIds, accepts_gzip};
+use super::connection::Switch;
 use super::directory::DirectoryCall;
-use super::interactions::{Cursor, PageRequest};
-use super::limit::Bucket;
+use super::limit::{Bucket, RequestLimit, RequestLimiter, Throttled};
+use super::list_change::ListChanges;
+use super::login::{Login, TokenRequest};
+use super::managed_identity::{self, IdentityRequest};
 use super::query::Parameters;
-use super::report::{RequestKind, RequestReport};
+use super::report::{Counted, RequestKind, RequestReport};
 use super::routes::{Route, route};
-use super::script::{Rule, Script, ScriptedAnswer};
-use super::token::{TokenRequest, Tokens};
+use super::script::{Rule, Script};
+use super::second_host::SecondHost;
+use super::token::Tokens;
 use super::{Link, ServerOptions};
 use crate::clock;
 use crate::instant;
@@ -36,47 +41,86 @@ pub(super) struct ServerState {
     tenant: Arc<Tenant>,
     /// The tenant as it is shown.
     shown: Mutex<Arc<Tenant>>,
-    origin: String,
-    options: ServerOptions,
+    /// Users that the directory no longer has.
+    deleted: Mutex<Arc<BTreeSet<u32>>>,
+    pub(super) place: Place,
+    pub(super) options: ServerOptions,
+    login: Login,
     tokens: Tokens,
-    script: Mutex<Script>,
-    bucket: Option<Mutex<Bucket>>,
-    report: Mutex<RequestReport>,
+    pub(super) script: Mutex<Script>,
+    pub(super) list_changes: Mutex<ListChanges>,
+    limited: Option<Limited>,
+    pub(super) report: Mutex<RequestReport>,
     pages: watch::Sender<u64>,
-    stopping: watch::Receiver<bool>,
     started: Instant,
     requests: AtomicU64,
+    interactions_requests: AtomicU64,
+    interactions_under_way: AtomicU64,
+    interactions_concurrent_max: AtomicU64,
+}
+
+/// Where a server is, and what it has besides its state.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) origin: String,
+    pub(super) second_host: Arc<SecondHost>,
+    pub(super) bytes_sent: Arc<AtomicU64>,
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
+/// What passes, where anything is held back.
+#[derive(Debug)]
+struct Limited {
+    limit: RequestLimit,
+    interactions: Mutex<RequestLimiter>,
+    /// In resource units.
+    directory: Mutex<Bucket>,
 }
 
 /// A request of which everything but the body has been read.
-struct Call {
+pub(super) struct Call {
     method: Method,
     route: Route,
-    link: Link,
-    query: Parameters,
-    authorization: Option<String>,
+    pub(super) link: Link,
+    pub(super) query: Parameters,
+    /// The query as it came, without its question mark.
+    pub(super) raw_query: String,
+    headers: HeaderMap,
+}
+
+/// A request of the interactions call while it is being answered.
+struct UnderWay<'a>(&'a AtomicU64);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl ServerState {
-    pub(super) fn new(
-        tenant: Arc<Tenant>,
-        origin: String,
-        options: ServerOptions,
-        stopping: watch::Receiver<bool>,
-    ) -> Self {
-        let limit = options.requests_per_second.and_then(NonZeroU32::new);
+    pub(super) fn new(tenant: Arc<Tenant>, place: Place, options: ServerOptions) -> Self {
+        let limited = options.limit(tenant.spec().seed).map(|limit| Limited {
+            limit,
+            interactions: Mutex::new(limit.limiter()),
+            directory: Mutex::new(directory_bucket(&options, tenant.spec().users)),
+        });
         Self {
             shown: Mutex::new(Arc::clone(&tenant)),
+            deleted: Mutex::default(),
             tenant,
-            origin,
+            place,
+            login: Login::new(&options.login),
             tokens: Tokens::default(),
             script: Mutex::new(Script::new(options.script.clone())),
-            bucket: limit.map(|limit| Mutex::new(Bucket::new(limit))),
+            list_changes: Mutex::new(ListChanges::new(options.list_changes.clone())),
+            limited,
             report: Mutex::default(),
             pages: watch::Sender::new(0),
-            stopping,
             started: clock::now(),
             requests: AtomicU64::new(0),
+            interactions_requests: AtomicU64::new(0),
+            interactions_under_way: AtomicU64::new(0),
+            interactions_concurrent_max: AtomicU64::new(0),
             options,
         }
     }
@@ -90,12 +134,25 @@ impl ServerState {
         *lock(&self.shown) = Arc::new(self.tenant.seen_at(unix_ms));
     }
 
+    /// Takes a user out of the directory from now on.
+    pub(super) fn delete_user(&self, index: u32) {
+        Arc::make_mut(&mut lock(&self.deleted)).insert(index);
+    }
+
     /// Puts other faults in place of those of the script.
     pub(super) fn replace_script(&self, rules: Vec<Rule>) {
         lock(&self.script).replace(rules);
     }
 
-    fn shown(&self) -> Arc<Tenant> {
+    pub(super) fn revoke_tokens(&self) {
+        self.tokens.revoke_all();
+    }
+
+    pub(super) fn login(&self) -> &Login {
+        &self.login
+    }
+
+    pub(super) fn shown(&self) -> Arc<Tenant> {
         Arc::clone(&lock(&self.shown))
     }
 
@@ -104,12 +161,15 @@ impl ServerState {
         self.shown().seen_at_ms().unwrap_or_else(clock::unix_ms)
     }
 
-    pub(super) fn origin(&self) -> &str {
-        &self.origin
+    pub(super) fn limit(&self) -> Option<RequestLimit> {
+        self.limited.as_ref().map(|limited| limited.limit)
     }
 
     pub(super) fn report(&self) -> RequestReport {
-        lock(&self.report).clone()
+        let mut report = lock(&self.report).clone();
+        report.sent_bytes = self.place.bytes_sent.load(Ordering::Relaxed);
+        report.interactions_concurrent_max = self.interactions_concurrent_max.load(Ordering::Relaxed);
+        report
     }
 
     /// The number of pages of interactions answered, as it grows.
@@ -117,91 +177,105 @@ impl ServerState {
         self.pages.subscribe()
     }
 
-    async fn answer(self: &Arc<Self>, call: Call, form: Parameters) -> Result<Answer, GraphError> {
+    async fn answer(self: &Arc<Self>, call: &Arc<Call>, form: &Parameters) -> Result<Answer, GraphError> {
         let only = if matches!(call.route, Route::Token { .. }) { Method::POST } else { Method::GET };
         if call.method != only {
             return Err(GraphError::new(405, "Request_BadRequest", "Specified HTTP method is not allowed."));
         }
-        if let Route::Token { tenant_id } = &call.route {
-            let request = TokenRequest { tenant_id, form: &form };
-            let now = (clock::now(), clock::unix_ms());
-            return Ok(self.tokens.answer(&self.tenant, &request, self.options.token_lifetime, now));
+        if matches!(call.route, Route::Token { .. } | Route::MachineToken | Route::ServiceToken) {
+            return Ok(self.login.failure().unwrap_or_else(|| self.token(call, form)));
         }
+        let is_interactions = matches!(call.route, Route::Interactions { .. });
+        if is_interactions {
+            let number = self.interactions_requests.fetch_add(1, Ordering::Relaxed);
+            if self.options.revoke_tokens_at.contains(&number) {
+                self.tokens.revoke_all();
+            }
+        }
+        let authorization = header(&call.headers, "authorization");
         self.tokens
-            .check(call.authorization.as_deref(), clock::now())
+            .check(authorization.as_deref(), clock::now())
             .map_err(|refusal| GraphError::new(401, "InvalidAuthenticationToken", refusal.message()))?;
         if let Route::Interactions { user_id } = &call.route {
-            let user_id = user_id.clone();
             return self.interactions(call, user_id).await;
         }
-        let state = Arc::clone(self);
+        self.take_directory_units(call)?;
+        let (state, call) = (Arc::clone(self), Arc::clone(call));
         on_worker(move || state.directory(&call)).await
     }
 
+    /// The answer to a request for a token.
+    fn token(&self, call: &Call, form: &Parameters) -> Answer {
+        let unix_ms = clock::unix_ms();
+        let give = || self.tokens.give(&self.tenant, self.options.token_lifetime, (clock::now(), unix_ms));
+        let (headers, query, origin) = (&call.headers, &call.query, self.place.origin.as_str());
+        let identity = IdentityRequest { headers, query, origin };
+        match (&call.route, &self.login.identity_header) {
+            (Route::MachineToken, Some(_)) => match identity.check_machine(&self.tenant) {
+                Ok(()) => identity.machine_answer(&self.tenant, &give()),
+                Err(error) => error.answer(),
+            },
+            (Route::ServiceToken, Some(expected)) => match identity.check_service(&self.tenant, expected) {
+                Ok(()) => identity.service_answer(&self.tenant, &give()),
+                Err(error) => error.answer(),
+            },
+            (Route::Token { tenant_id }, _) => {
+                let url = format!("{origin}{}", call.link.path);
+                let request = TokenRequest { tenant_id, url: &url, form, unix_ms };
+                match self.login.check(&self.tenant, &request) {
+                    Ok(()) => give().login_answer(),
+                    Err(error) => error.answer(),
+                }
+            }
+            _ => managed_identity::nobody(),
+        }
+    }
+
     fn directory(&self, call: &Call) -> Result<Answer, GraphError> {
-        let tenant = self.shown();
-        let directory = DirectoryCall { tenant: &tenant, link: &call.link, query: &call.query };
+        let (tenant, deleted) = (self.shown(), Arc::clone(&lock(&self.deleted)));
+        let (link, query) = (&call.link, &call.query);
+        let directory = DirectoryCall { tenant: &tenant, deleted: &deleted, link, query };
         match &call.route {
             Route::Users => directory.users(),
             Route::User { id } => directory.user(id),
             Route::Members { group_id, only_users } => directory.members(group_id, *only_users),
             Route::SubscribedSkus => Ok(directory.subscribed_skus()),
-            Route::Token { .. } | Route::Interactions { .. } | Route::Nothing => {
-                Err(GraphError::bad_request("Resource not found for the segment."))
-            }
+            _ => Err(GraphError::bad_request("Resource not found for the segment.")),
         }
-    }
-
-    async fn interactions(self: &Arc<Self>, call: Call, user_id: String) -> Result<Answer, GraphError> {
-        // A token that can't be read points nowhere: no rule for a page is for it.
-        let page = Cursor::of(&call.query).map_or(u64::MAX, |cursor| cursor.page);
-        let scripted = lock(&self.script).take(&user_id, page);
-        let limited = self.take_from_bucket();
-        match scripted {
-            Some(ScriptedAnswer::Status { status, headers, body }) => scripted_status(status, headers, body),
-            Some(ScriptedAnswer::NotJson) => Ok(proxy_page()),
-            Some(ScriptedAnswer::Delay(delay)) => {
-                limited?;
-                self.sleep(delay).await;
-                self.page(call, user_id).await
-            }
-            Some(ScriptedAnswer::CutOff) => {
-                limited?;
-                let answer = self.page(call, user_id).await?;
-                Ok(Answer { is_cut_off: true, ..answer })
-            }
-            None => {
-                limited?;
-                self.page(call, user_id).await
-            }
-        }
-    }
-
-    async fn page(self: &Arc<Self>, call: Call, user_id: String) -> Result<Answer, GraphError> {
-        let state = Arc::clone(self);
-        on_worker(move || {
-            let is_ragged = state.options.ragged_pages;
-            let tenant = state.shown();
-            let request = PageRequest::read(&tenant, &user_id, &call.query, is_ragged)?;
-            Ok(request.answer(&tenant, &call.link, &call.query))
-        })
-        .await
     }
 
     /// Takes one request from the limit of the interactions call.
-    fn take_from_bucket(&self) -> Result<(), GraphError> {
-        let Some(bucket) = &self.bucket else { return Ok(()) };
-        let mut bucket = lock(bucket);
-        let now = clock::now().saturating_duration_since(self.started);
-        bucket.take(now).map_err(|throttled| {
-            let retry_after = ("Retry-After".to_owned(), throttled.retry_after_seconds.to_string());
-            GraphError::new(429, "TooManyRequests", "Too many requests.").with_headers(vec![retry_after])
-        })
+    pub(super) fn take_request(&self) -> Result<(), GraphError> {
+        let mut limiter = self.limited.as_ref().map(|limited| lock(&limited.interactions));
+        // Read under the lock: a limiter's time does not run backwards.
+        let now = self.since_start();
+        match &mut limiter {
+            Some(limiter) => limiter.take(now).map_err(|throttled| self.throttle(throttled)),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes what a directory call costs.
+    fn take_directory_units(&self, call: &Call) -> Result<(), GraphError> {
+        let Some(limited) = &self.limited else { return Ok(()) };
+        let mut bucket = lock(&limited.directory);
+        let now = self.since_start();
+        bucket.take(now, directory_units(call)).map_err(|throttled| self.throttle(throttled))
+    }
+
+    fn throttle(&self, throttled: Throttled) -> GraphError {
+        let told = self.limit().and_then(|limit| limit.retry_after(throttled, self.unix_ms()));
+        let headers = told.map(|wait| ("Retry-After".to_owned(), wait)).into_iter().collect();
+        GraphError::new(429, "TooManyRequests", "Too many requests.").with_headers(headers)
+    }
+
+    fn since_start(&self) -> Duration {
+        clock::now().saturating_duration_since(self.started)
     }
 
     /// Waits for a while, or until the server stops.
-    async fn sleep(&self, delay: Duration) {
-        let mut stopping = self.stopping.clone();
+    pub(super) async fn sleep(&self, delay: Duration) {
+        let mut stopping = self.place.stopping.clone();
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
             _ = stopping.wait_for(|stops| *stops) => {}
@@ -217,11 +291,17 @@ impl ServerState {
         }
     }
 
+    fn under_way(&self) -> UnderWay<'_> {
+        let now = self.interactions_under_way.fetch_add(1, Ordering::Relaxed) + 1;
+        self.interactions_concurrent_max.fetch_max(now, Ordering::Relaxed);
+        UnderWay(&self.interactions_under_way)
+    }
+
     /// Counts an answer.
-    fn record(&self, kind: RequestKind, answer: &Answer) {
+    fn record(&self, counted: &Counted<'_>) {
         let pages = {
             let mut report = lock(&self.report);
-            report.add(kind, answer, clock::unix_ms());
+            report.add(counted);
             report.pages
         };
         self.pages.send_if_modified(|seen| {
@@ -233,39 +313,81 @@ impl ServerState {
 }
 
 /// Answers a request: the one handler of the server.
-pub(super) async fn handle(State(state): State<Arc<ServerState>>, request: Request) -> Response {
+pub(super) async fn handle(
+    State(state): State<Arc<ServerState>>,
+    ConnectInfo(switch): ConnectInfo<Switch>,
+    request: Request,
+) -> Response {
+    let began = state.since_start();
     let (head, body) = request.into_parts();
     let (route, version) = route(head.uri.path());
     let kind = kind_of(&route);
     let ids = state.ids(&head.headers);
-    let link = Link { origin: state.origin.clone(), version, path: head.uri.path().to_owned() };
-    let call = Call {
-        query: Parameters::read(head.uri.query().unwrap_or_default()),
-        authorization: header(&head.headers, "authorization"),
-        method: head.method,
-        route,
-        link,
-    };
+    let under_way = (kind == RequestKind::Interactions).then(|| state.under_way());
+    let raw_query = head.uri.query().unwrap_or_default().to_owned();
+    let origin = state.place.origin.clone();
+    let link = Link { origin, version, path: head.uri.path().to_owned() };
+    let query = Parameters::read(&raw_query);
+    let call = Arc::new(Call { method: head.method, route, link, query, raw_query, headers: head.headers });
     let form = to_bytes(body, FORM_BYTES_MAX).await.unwrap_or_default();
     let form = Parameters::read(&String::from_utf8_lossy(&form));
-    let answer = state.answer(call, form).await;
+    let answer = state.answer(&call, &form).await;
+    drop(under_way);
     let unix_ms = state.unix_ms();
     let answer = answer.unwrap_or_else(|error| error.answer(&ids, unix_ms));
-    state.record(kind, &answer);
-    answer.with_header("date", &instant::http_date(unix_ms)).into_response(&ids)
+    state.record(&Counted {
+        kind,
+        grant: state.login.grant(&call.route, &form),
+        user: if let Route::Interactions { user_id } = &call.route { Some(user_id) } else { None },
+        model: call.query.get("model"),
+        answer: &answer,
+        began,
+        ended: state.since_start(),
+        unix_ms: clock::unix_ms(),
+    });
+    if answer.delivery == Delivery::Reset {
+        switch.reset();
+    }
+    let takes_gzip = state.options.gzip
+        && call.headers.get(ACCEPT_ENCODING).and_then(|it| it.to_str().ok()).is_some_and(accepts_gzip);
+    let recipient = Recipient { ids, takes_gzip, stopping: state.place.stopping.clone() };
+    answer.with_header("date", &instant::http_date(unix_ms)).into_response(recipient)
 }
 
 /// Runs something on a thread that may block; a panic there becomes an error of the service.
-async fn on_worker(
+pub(super) async fn on_worker(
     work: impl FnOnce() -> Result<Answer, GraphError> + Send + 'static,
 ) -> Result<Answer, GraphError> {
     let joined = tokio::task::spawn_blocking(work).await;
     joined.unwrap_or_else(|error| Err(GraphError::new(500, "InternalServerError", error.to_string())))
 }
 
+/// What Graph gives one app in ten seconds, by the users of the tenant: half of it at once, and half as it flows in.
+fn directory_bucket(options: &ServerOptions, users: u32) -> Bucket {
+    let by_size = match users {
+        0..50 => 3_500,
+        50..=500 => 5_000,
+        _ => 8_000,
+    };
+    let units = options.directory_units.unwrap_or(by_size);
+    Bucket::new(units.div_ceil(2), (units / 2).saturating_mul(6))
+}
+
+/// The resource units of a call: `$select` saves one.
+fn directory_units(call: &Call) -> u32 {
+    let units: u32 = match call.route {
+        Route::Members { .. } => 5,
+        Route::SubscribedSkus => 3,
+        Route::Users => 2,
+        _ => 1,
+    };
+    let saved = u32::from(call.query.get("$select").is_some());
+    (units - saved.min(units)).max(1)
+}
+
 fn kind_of(route: &Route) -> RequestKind {
     match route {
-        Route::Token { .. } => RequestKind::Token,
+        Route::Token { .. } | Route::MachineToken | Route::ServiceToken => RequestKind::Token,
         Route::Users => RequestKind::Users,
         Route::User { .. } => RequestKind::User,
         Route::Members { .. } => RequestKind::GroupMembers,
@@ -275,42 +397,10 @@ fn kind_of(route: &Route) -> RequestKind {
     }
 }
 
-/// An answer of the script; an error without a body gets the body that Graph would give it.
-fn scripted_status(status: u16, headers: Vec<(String, String)>, body: String) -> Result<Answer, GraphError> {
-    if status >= 400 && body.is_empty() {
-        return Err(
-            GraphError::new(status, code_of(status), "The script asks for this.").with_headers(headers)
-        );
-    }
-    Ok(Answer::new(status, body.into_bytes()).with_headers(&headers))
-}
-
-/// What a proxy that wants a login answers in Graph's place.
-fn proxy_page() -> Answer {
-    let html = "<!DOCTYPE html><html><body><h1>Sign in to the network</h1></body></html>";
-    Answer::new(200, html.as_bytes().to_vec()).with_header("content-type", "text/html; charset=utf-8")
-}
-
-fn code_of(status: u16) -> &'static str {
-    match status {
-        400 => "BadRequest",
-        401 => "InvalidAuthenticationToken",
-        402 => "PaymentRequired",
-        403 => "Forbidden",
-        404 => "NotFound",
-        410 => "ResyncRequired",
-        429 => "TooManyRequests",
-        500 => "InternalServerError",
-        503 => "ServiceUnavailable",
-        504 => "GatewayTimeout",
-        _ => "UnknownError",
-    }
-}
-
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no holder of the server's locks panics")
 }

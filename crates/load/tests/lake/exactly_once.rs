@@ -11,7 +11,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use promptlake_load::{LoadError, Loaded, Store};
-use promptlake_model::{Table, Timestamp, Window};
+use promptlake_model::{AppClasses, Table, Timestamp, Window};
 
 const USERS: std::ops::Range<u128> = 1..7;
 
@@ -207,9 +207,9 @@ async fn the_start_of_a_user_who_failed_stays_where_it_was_first() {
         end: at(20),
         lookback_micros: 0,
     };
-    let known = loader.books().windows_to_ask(&common::owner(1), wanted);
+    let known = loader.books().windows_to_ask(&common::owner(1), wanted, &AppClasses::default());
     assert_eq!(known, [Window::new(at(0), at(20)).unwrap()]);
-    let new = loader.books().windows_to_ask(&common::owner(2), wanted);
+    let new = loader.books().windows_to_ask(&common::owner(2), wanted, &AppClasses::default());
     assert_eq!(new, [Window::new(at(9), at(20)).unwrap()]);
 }
 
@@ -286,7 +286,7 @@ async fn a_slice_cut_off_keeps_its_rows_and_covers_nothing() {
     let start = Timestamp::from_micros(common::START_MICROS);
     let wanted =
         promptlake_load::Wanted { start: promptlake_load::WantedStart::At(start), end, lookback_micros: 0 };
-    let windows = loader.books().windows_to_ask(&common::owner(1), wanted);
+    let windows = loader.books().windows_to_ask(&common::owner(1), wanted, &AppClasses::default());
     assert_eq!(windows, [Window::new(start, end).unwrap()]);
     drop(loader);
     run(store, &Plan::new(3, 1..2)).await.unwrap();

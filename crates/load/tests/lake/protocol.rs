@@ -11,7 +11,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use promptlake_load::{LedgerError, LoadError, Loaded, Store, Wanted, WantedStart};
-use promptlake_model::{Table, Timestamp, Window};
+use promptlake_model::{AppClasses, Table, Timestamp, Window};
 
 fn memory() -> (Arc<dyn ObjectStore>, Store) {
     let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
@@ -361,7 +361,7 @@ async fn a_404_covers_nothing_so_a_history_that_appears_later_is_read_whole() {
     let at = |days: i64| Timestamp::from_micros(common::START_MICROS + days * common::DAY_MICROS);
     let loader = common::open(store.clone(), &Plan::new(2, [1])).await.unwrap();
     let wanted = Wanted { start: WantedStart::OfNewUsers(at(0)), end: at(20), lookback_micros: 0 };
-    let windows = loader.books().windows_to_ask(&owner(1), wanted);
+    let windows = loader.books().windows_to_ask(&owner(1), wanted, &AppClasses::default());
     assert_eq!(windows, [Window::new(at(0), at(20)).unwrap()]);
     loader.close().await.unwrap();
     run(store, &Plan::new(3, [1])).await.unwrap();

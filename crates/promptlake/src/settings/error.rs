@@ -72,6 +72,11 @@ impl Problem {
         Self { path: self.path.under(step), fault: self.fault }
     }
 
+    /// The same problem of an item of a list, found as though it stood alone.
+    pub(super) fn of_item(self, index: usize) -> Self {
+        Self { path: self.path.of_item(index), fault: self.fault }
+    }
+
     /// The problem in its file, at the place that the tree knows.
     pub(super) fn found_in(self, origin: &str, tree: &Tree) -> SettingsError {
         let place = match self.fault.wrong {

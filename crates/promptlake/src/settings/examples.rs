@@ -14,17 +14,38 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
         "source.credential.file",
         r#"credential = { kind = "client_secret", file = "/run/secrets/promptlake" }"#,
     ),
+    (
+        "source.credential.command",
+        r#"credential = { kind = "token", command = "az account get-access-token --resource https://graph.microsoft.com" }"#,
+    ),
+    (
+        "source.credential.path",
+        r#"credential = { kind = "certificate", path = "/run/secrets/promptlake.pem" }"#,
+    ),
+    (
+        "source.credential.password_env",
+        r#"credential = { kind = "certificate", path = "app.pfx", password_env = "PROMPTLAKE_PFX_PASSWORD" }"#,
+    ),
+    (
+        "source.credential.client_id",
+        r#"credential = { kind = "managed_identity", client_id = "04b07795-8ddb-461a-bbee-02f9e1bf7b46" }"#,
+    ),
     ("source.graph_url", r#"graph_url = "https://graph.example.com""#),
     ("source.login_url", r#"login_url = "https://login.example.com""#),
+    ("source.ca_file", r#"ca_file = "/etc/ssl/company-ca.pem""#),
     ("source.users", "users = { licensed = true }"),
     ("source.users.group", r#"users = { group = "8c5a3f5e-4ab6-4d0e-9a0f-5d8e6f3c2b1a" }"#),
     ("source.users.ids", r#"users = { ids = ["4db02e4b-d144-400e-b194-53253a34c5be", "jo@contoso.com"] }"#),
     ("source.users.file", r#"users = { file = "users.csv" }"#),
+    ("source.users.limit", "users = { licensed = true, limit = 20 }"),
     ("source.start", r#"start = "2025-01-01""#),
     ("source.lookback", r#"lookback = "2d""#),
     ("source.settle_lag", r#"settle_lag = "30m""#),
     ("source.requests_per_second", "requests_per_second = 25"),
-    ("source.concurrency", "concurrency = 8"),
+    ("source.app_class", r#"app_class = ["IPM.SkypeTeams.Message.Copilot.Word"]"#),
+    ("source.model", r#"model = "A""#),
+    ("source.pages_max", "pages_max = 100000"),
+    ("source.concurrency", "concurrency = 64"),
     ("source.emulator", "emulator = { users = 100, interactions = 10000 }"),
     ("source.emulator.seed", "emulator = { seed = 1 }"),
     ("source.emulator.start", r#"emulator = { start = "2025-01-01" }"#),
@@ -46,6 +67,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("run.publish_every", r#"publish_every = "6h""#),
     ("run.heartbeat", r#"heartbeat = "30s""#),
     ("run.stale_after", r#"stale_after = "10m""#),
+    ("run.deadline", r#"deadline = "2h""#),
 ];
 
 /// "write …", in the words of where the setting was typed.
@@ -86,7 +108,7 @@ mod tests {
     use promptlake_model::Timestamp;
 
     /// A whole file for every kind of source: each setting belongs to one of them.
-    const FILES: [&str; 4] = [
+    const FILES: [&str; 5] = [
         r#"source = { cloud = "emulator" }"#,
         r#"source = { kind = "files", path = "./saved", tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee" }"#,
         r#"
@@ -94,6 +116,11 @@ mod tests {
 tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee"
 client_id = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 credential = { kind = "client_secret", env = "PROMPTLAKE_CLIENT_SECRET" }
+"#,
+        r#"
+[source]
+tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee"
+credential = { kind = "managed_identity" }
 "#,
         r#"
 [source]

@@ -30,6 +30,12 @@ impl KeyPath {
         self
     }
 
+    /// The same setting of an item, where its first key holds a list: `source.start` is `source[2].start`.
+    pub(super) fn of_item(mut self, index: usize) -> Self {
+        self.0.insert(self.0.len().min(1), Step::Index(index));
+        self
+    }
+
     /// The same setting seen from one level higher up.
     pub(super) fn under(mut self, step: Step) -> Self {
         self.0.insert(0, step);

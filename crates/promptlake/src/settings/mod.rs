@@ -31,15 +31,13 @@ pub(crate) use error::SettingsError;
 pub(crate) use overrides::Override;
 pub(crate) use pipeline::{
     Credential, Destination, EmulatedTenant, FilesSource, GraphSource, GraphTenant, Pipeline, RealTenant,
-    Source, Users,
+    SecretPlace, Source, Users,
 };
-pub(crate) use value::{Compression, Start, UserRef};
+pub(crate) use value::{Compression, ServerOrigin, Start, UserRef};
 
 use promptlake_model::Timestamp;
 use serde::Deserialize;
 
-use error::{Fault, Problem};
-use key_path::KeyPath;
 use tree::{Place, Tree};
 use typed::PipelineFile;
 
@@ -55,7 +53,6 @@ impl Pipeline {
         now: Timestamp,
     ) -> Result<Self, SettingsError> {
         let mut tree = Tree::parse(text).map_err(|syntax| SettingsError::not_toml(origin, &syntax))?;
-        one_source(&tree).map_err(|problem| problem.found_in(origin, &tree))?;
         for item in overrides {
             tree.set(item).map_err(|problem| problem.found_at(origin, Place::Override))?;
         }
@@ -63,13 +60,4 @@ impl Pipeline {
             .and_then(|file| validate::pipeline(file, &tree, now))
             .map_err(|problem| problem.found_in(origin, &tree))
     }
-}
-
-fn one_source(tree: &Tree) -> Result<(), Problem> {
-    if !tree.is_list("source") {
-        return Ok(());
-    }
-    let several = Fault::new("is a list of tenants, which this version does not support")
-        .hint("write one [source], and one pipeline file for each tenant");
-    Err(several.at(KeyPath::of("source")))
 }

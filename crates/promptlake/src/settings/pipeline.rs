@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use promptlake_extract::PaymentModel;
 use promptlake_load::StoreSettings;
-use promptlake_model::{Table, TenantId, Timestamp, UserId};
+use promptlake_model::{AppClasses, Table, TenantId, Timestamp, UserId};
 use url::Url;
 
 use super::value::{
-    ByteSize, ClientId, Compression, GroupId, RequestRate, Start, TimeSpan, UserIdPattern, UserRef,
+    ByteSize, ClientId, CommandLine, Compression, GroupId, RequestRate, Start, TimeSpan, UserIdPattern,
+    UserRef,
 };
 
-/// A whole pipeline: from one source to one lake.
+/// A whole pipeline: from its sources to one lake.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pipeline {
     pub(crate) source: Source,
@@ -24,8 +26,8 @@ pub(crate) struct Pipeline {
 /// Where the records come from.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Source {
-    /// Microsoft Graph, or what behaves like it.
-    Graph(Box<GraphSource>),
+    /// Tenants of Microsoft Graph, or of what behaves like it; at least one, none twice.
+    Graph(Vec<GraphSource>),
     /// Pages or records that were saved.
     Files(FilesSource),
 }
@@ -35,6 +37,8 @@ pub(crate) enum Source {
 pub(crate) struct GraphSource {
     pub(crate) tenant: GraphTenant,
     pub(crate) users: Users,
+    /// The most users that are asked of, for a pilot.
+    pub(crate) users_limit: Option<NonZeroUsize>,
     /// Where the history of a new user begins.
     pub(crate) start: Start,
     /// How much of what is covered is asked for again, for what came late.
@@ -43,17 +47,42 @@ pub(crate) struct GraphSource {
     pub(crate) settle_lag: TimeSpan,
     /// Over the whole tenant.
     pub(crate) requests_per_second: RequestRate,
-    /// Requests under way at once, at most 64.
+    /// Requests under way at once at most, up to 256; as many of them as keep Graph busy and memory has room for.
     pub(crate) concurrency: NonZeroUsize,
+    /// Which apps' records are asked for.
+    pub(crate) app_classes: AppClasses,
+    /// How the use of Graph's interface is paid for, where that is said.
+    pub(crate) model: Option<PaymentModel>,
+    /// The most pages of one list, at least 1.
+    pub(crate) pages_max: u32,
 }
 
 /// Which tenant is asked.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum GraphTenant {
     /// One of a cloud, with a credential.
-    Real(RealTenant),
+    Real(Box<RealTenant>),
     /// One that is made up and served by this process.
     Emulated(EmulatedTenant),
+}
+
+impl GraphTenant {
+    /// Whether both are the same tenant, however it is asked.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Real(one), Self::Real(other)) => one.tenant_id == other.tenant_id,
+            (Self::Emulated(one), Self::Emulated(other)) => one.seed == other.seed,
+            _ => false,
+        }
+    }
+
+    /// The setting that tells it from another.
+    pub(super) fn key(&self) -> &'static str {
+        match self {
+            Self::Real(_) => "tenant_id",
+            Self::Emulated(_) => "emulator",
+        }
+    }
 }
 
 /// A tenant of a cloud, and the app that may read it.
@@ -61,8 +90,9 @@ pub(crate) enum GraphTenant {
 pub(crate) struct RealTenant {
     pub(crate) cloud: Cloud,
     pub(crate) tenant_id: TenantId,
-    pub(crate) client_id: ClientId,
     pub(crate) credential: Credential,
+    /// Certificate authorities that are trusted beside those of the system, in PEM.
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 /// Where Graph and its login are.
@@ -74,13 +104,30 @@ pub(crate) struct Cloud {
     pub(crate) login_url: Url,
 }
 
-/// Where the client secret is found: a description, without the secret.
+/// How the app proves who it is: a description, without any secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Credential {
+    /// By a secret.
+    ClientSecret { client_id: ClientId, place: SecretPlace },
+    /// By a certificate with its key, in PEM or PFX; the password of a PFX is in an environment variable of this name.
+    Certificate { client_id: ClientId, path: PathBuf, password_env: Option<String> },
+    /// By a token of a platform that the app trusts. What is not said here is in the environment.
+    WorkloadIdentity { client_id: Option<ClientId> },
+    /// By being where it is; of several identities there, this one.
+    ManagedIdentity { client_id: Option<ClientId> },
+    /// By a ready token, which a command prints.
+    Token { command: CommandLine },
+}
+
+/// Where a client secret is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SecretPlace {
     /// In an environment variable of this name.
-    ClientSecretEnv(String),
+    Env(String),
     /// In a file.
-    ClientSecretFile(PathBuf),
+    File(PathBuf),
+    /// A command prints it.
+    Command(CommandLine),
 }
 
 /// A tenant from which nobody needs a permission.
@@ -152,4 +199,6 @@ pub(crate) struct RunLimits {
     pub(crate) heartbeat: TimeSpan,
     /// When another's heartbeat counts as dead; at least four times `heartbeat`.
     pub(crate) stale_after: TimeSpan,
+    /// How long after its start a run stops as on a signal; `None` is never.
+    pub(crate) deadline: Option<TimeSpan>,
 }

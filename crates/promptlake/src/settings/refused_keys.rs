@@ -12,12 +12,8 @@ enum Reason {
 const REFUSED: &[(&str, Reason)] = &[
     ("source.audit", Reason::NotYet),
     ("source.client_secret", Reason::Secret),
-    ("source.credential.client_id", Reason::NotYet),
     ("source.credential.client_secret", Reason::Secret),
-    ("source.credential.command", Reason::NotYet),
     ("source.credential.password", Reason::Secret),
-    ("source.credential.password_env", Reason::NotYet),
-    ("source.credential.path", Reason::NotYet),
     ("source.credential.secret", Reason::Secret),
     ("source.credential.token", Reason::Secret),
     ("source.credential.value", Reason::Secret),
@@ -29,8 +25,13 @@ const REFUSED: &[(&str, Reason)] = &[
 ];
 
 fn reason(path: &KeyPath) -> Option<&'static Reason> {
-    let path = path.to_string();
+    let path = dotted(path);
     REFUSED.iter().find(|(key, _)| *key == path).map(|(_, reason)| reason)
+}
+
+/// Whatever item of a list it is in.
+fn dotted(path: &KeyPath) -> String {
+    path.keys().collect::<Vec<_>>().join(".")
 }
 
 /// What is wrong with such a key, after its name.
@@ -43,11 +44,7 @@ pub(super) fn predicate(path: &KeyPath) -> Option<&'static str> {
 
 /// What to do instead, where there is an instead.
 pub(super) fn hint(path: &KeyPath) -> Option<&'static str> {
-    let in_credential = path.to_string().starts_with("source.credential.");
     reason(path).map(|reason| match reason {
-        Reason::NotYet if in_credential => {
-            "write credential = { kind = \"client_secret\", env = \"PROMPTLAKE_CLIENT_SECRET\" }, or file = \"…\""
-        }
         Reason::NotYet => "remove it",
         Reason::Secret => {
             "name where the secret is: credential = { kind = \"client_secret\", env = \"PROMPTLAKE_CLIENT_SECRET\" }"

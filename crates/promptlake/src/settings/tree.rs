@@ -78,14 +78,9 @@ impl Tree {
         &self.0
     }
 
-    /// Whether a key of the top level holds a list.
-    pub(super) fn is_list(&self, key: &str) -> bool {
-        self.0.entry(key).is_some_and(|entry| matches!(entry.node.value, Value::List(_)))
-    }
-
-    /// The keys typed in a section, in the order of the file.
-    pub(super) fn keys_of<'a>(&'a self, section: &str) -> impl Iterator<Item = &'a str> {
-        let entries = self.0.entry(section).map_or(&[][..], |entry| entry.node.entries());
+    /// The keys typed in a section, in the order of the file; nothing where there is no such section.
+    pub(super) fn keys_of<'a>(&'a self, section: &KeyPath) -> impl Iterator<Item = &'a str> {
+        let entries = self.walk(section, |_, _| {}).map_or(&[][..], Node::entries);
         entries.iter().map(|entry| entry.key.as_str())
     }
 
@@ -100,21 +95,27 @@ impl Tree {
     }
 
     fn deepest(&self, path: &KeyPath) -> (Place, Place) {
+        let mut deepest = (self.0.place, self.0.place);
+        // Where the path ends before its last step, the deepest node on it is the one meant.
+        let _ = self.walk(path, |node, key_place| deepest = (node.place, key_place));
+        deepest
+    }
+
+    /// Goes down a path, and shows every node on it with the place of its key. `None` where it ends too early.
+    fn walk(&self, path: &KeyPath, mut on_the_way: impl FnMut(&Node, Place)) -> Option<&Node> {
         let mut node = &self.0;
-        let mut key_place = node.place;
         for step in path.steps() {
-            let next = match (step, &node.value) {
+            let (child, key_place) = match (step, &node.value) {
                 (Step::Key(key), Value::Table(_)) => {
                     node.entry(key).map(|entry| (&entry.node, entry.key_place))
                 }
                 (Step::Index(index), Value::List(items)) => items.get(*index).map(|item| (item, item.place)),
                 _ => None,
-            };
-            let Some((child, place)) = next else { break };
+            }?;
+            on_the_way(child, key_place);
             node = child;
-            key_place = place;
         }
-        (node.place, key_place)
+        Some(node)
     }
 
     /// Puts a value of the command line where it belongs, over what the file says.
@@ -122,9 +123,14 @@ impl Tree {
         let mut node = &mut self.0;
         let mut path = KeyPath::default();
         for key in item.keys() {
+            let is_list = matches!(node.value, Value::List(_));
             let Value::Table(entries) = &mut node.value else {
                 let fault = Fault::new("is no table, so nothing can be set inside it");
-                let hint = format!("set it as a whole: --set '{path}={{ … }}'");
+                let hint = if is_list {
+                    format!("{path} stands several times: set it in the file")
+                } else {
+                    format!("set it as a whole: --set '{path}={{ … }}'")
+                };
                 return Err(fault.hint(hint).at(path));
             };
             let index = entries.iter().position(|entry| entry.key == key).unwrap_or_else(|| {
@@ -242,7 +248,7 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_no_column() {
         let Ok(tree) = Tree::parse("\u{feff}a = 1") else { panic!("TOML behind a byte order mark") };
-        assert_eq!(tree.keys_of("a").count(), 0);
+        assert_eq!(tree.keys_of(&KeyPath::of("a")).count(), 0);
         assert_eq!(tree.value_place(&KeyPath::of("a")), Place::At { line: 1, column: 5 });
     }
 

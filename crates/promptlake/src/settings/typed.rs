@@ -8,23 +8,58 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
+use promptlake_extract::PaymentModel;
 use promptlake_model::{Day, Table, TenantId, UserId};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::error::Fault;
 use super::value::{
-    ByteSize, ClientId, CloudName, Compression, Content, CredentialKind, EnvName, GroupId, LakeLocation,
-    LocalPath, PartitionColumn, ServerOrigin, Setting, SourceKind, Start, TimeSpan, UserIdPattern, UserRef,
+    AppClass, ByteSize, ClientId, CloudName, CommandLine, Compression, Content, CredentialKind, EnvName,
+    GroupId, LakeLocation, LocalPath, PartitionColumn, ServerOrigin, Setting, SourceKind, Start, TimeSpan,
+    UserIdPattern, UserRef,
 };
 
 /// The whole file.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct PipelineFile {
-    pub(super) source: Option<SourceTable>,
+    pub(super) source: Option<Sources>,
     pub(super) transform: Option<TransformTable>,
     pub(super) destination: Option<DestinationTable>,
     pub(super) run: Option<RunTable>,
+}
+
+/// `[source]`, or several `[[source]]`.
+#[derive(Debug)]
+pub(super) enum Sources {
+    One(Box<SourceTable>),
+    Several(Vec<SourceTable>),
+}
+
+impl<'de> Deserialize<'de> for Sources {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SourcesVisitor;
+
+        impl<'de> Visitor<'de> for SourcesVisitor {
+            type Value = Sources;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Sources, A::Error> {
+                let table = SourceTable::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Sources::One(Box::new(table)))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, sequence: A) -> Result<Sources, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(sequence)).map(Sources::Several)
+            }
+        }
+
+        deserializer.deserialize_any(SourcesVisitor)
+    }
 }
 
 /// `[source]`, of every kind and cloud.
@@ -38,12 +73,16 @@ pub(super) struct SourceTable {
     pub(super) credential: Option<CredentialTable>,
     pub(super) graph_url: Option<Typed<ServerOrigin>>,
     pub(super) login_url: Option<Typed<ServerOrigin>>,
+    pub(super) ca_file: Option<Typed<LocalPath>>,
     pub(super) users: Option<UsersTable>,
     pub(super) start: Option<Typed<Start>>,
     pub(super) lookback: Option<Typed<TimeSpan>>,
     pub(super) settle_lag: Option<Typed<TimeSpan>>,
     pub(super) requests_per_second: Option<Number>,
     pub(super) concurrency: Option<Whole>,
+    pub(super) app_class: Option<List<Typed<AppClass>>>,
+    pub(super) model: Option<Typed<PaymentModel>>,
+    pub(super) pages_max: Option<Whole>,
     pub(super) emulator: Option<EmulatorTable>,
     pub(super) path: Option<Typed<LocalPath>>,
     pub(super) user_id: Option<Typed<UserId>>,
@@ -57,6 +96,10 @@ pub(super) struct CredentialTable {
     pub(super) kind: Option<Typed<CredentialKind>>,
     pub(super) env: Option<Typed<EnvName>>,
     pub(super) file: Option<Typed<LocalPath>>,
+    pub(super) command: Option<Typed<CommandLine>>,
+    pub(super) path: Option<Typed<LocalPath>>,
+    pub(super) password_env: Option<Typed<EnvName>>,
+    pub(super) client_id: Option<Typed<ClientId>>,
 }
 
 /// `source.users`.
@@ -67,6 +110,7 @@ pub(super) struct UsersTable {
     pub(super) group: Option<Typed<GroupId>>,
     pub(super) ids: Option<List<Typed<UserRef>>>,
     pub(super) file: Option<Typed<LocalPath>>,
+    pub(super) limit: Option<Whole>,
 }
 
 /// `source.emulator`.
@@ -173,6 +217,7 @@ pub(super) struct RunTable {
     pub(super) publish_every: Option<Typed<TimeSpan>>,
     pub(super) heartbeat: Option<Typed<TimeSpan>>,
     pub(super) stale_after: Option<Typed<TimeSpan>>,
+    pub(super) deadline: Option<Typed<TimeSpan>>,
 }
 
 /// A text where a `T` belongs; whether it is one is found out by [`Self::read`].

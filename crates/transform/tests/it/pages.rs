@@ -1,7 +1,7 @@
 //! Whole pages in the documented form: every row of them, and what holds for any page.
 
 use crate::support::{OPTIONAL, instant, owner, page, page_of, rows, shown, transformer, value};
-use promptlake_model::{PageForm, PageReading, SliceScope, Table, Window};
+use promptlake_model::{AppClasses, PageForm, PageReading, SliceScope, Table, Window};
 use proptest::prelude::*;
 
 const CHAT: &str = include_str!("../fixtures/chat.json");
@@ -41,7 +41,7 @@ fn only_the_window_of_a_history_counts_and_undated_records_pass_it() {
         {"id":"d","createdDateTime":"2025-01-01T23:59:59.9999999Z"},
         {"id":"e"}]"#;
     let window = Window::new(instant("2025-01-01T00:00:00Z"), instant("2025-01-02T00:00:00Z")).unwrap();
-    let history = SliceScope::History { owner: owner(), window };
+    let history = SliceScope::History { owner: owner(), window, classes: AppClasses::default() };
     let batch = transformer(&OPTIONAL).page(&page_of(history, PageForm::RecordArray, body));
     let ids: Vec<_> = (0..batch.records.len())
         .map(|row| value(&batch, Table::Interactions, "interaction_id", row).unwrap())

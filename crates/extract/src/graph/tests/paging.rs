@@ -1,7 +1,7 @@
 use promptlake_model::UserStatus;
 
 use crate::graph::backoff::ATTEMPTS_MAX;
-use crate::graph::scripted::{Bench, Outcome, Reply, error, page, plan, reply};
+use crate::graph::scripted::{Bench, MADE_UP, Outcome, Reply, error, page, plan, reply};
 use crate::graph::settings::tests::settings;
 use crate::graph::{ApiVersion, GraphSettings};
 
@@ -82,8 +82,9 @@ async fn the_token_follows_no_link_elsewhere() {
         let bench = Bench::graph(move |_| page(1, Some(foreign)));
         let outcome = bench.extract(vec![plan(1, 2)]).await;
         outcome.result.as_ref().unwrap();
-        assert_eq!(bench.asked().len(), 2, "the first page of both slices and nothing else: {foreign}");
-        assert_eq!(outcome.slices, [(10, 1, false), (11, 1, false)], "{foreign}");
+        // Both windows, which are asked for as one at the end.
+        assert_eq!(bench.asked().len(), 3, "first pages and nothing else: {foreign}");
+        assert_eq!(outcome.slices, [(10, 1, false), (11, 1, false), (MADE_UP, 1, false)], "{foreign}");
         assert_eq!(outcome.users[0].status, UserStatus::Failed);
         let reason = reason(&outcome);
         assert!(!reason.contains("secret") && reason.contains("next page"), "{reason}");
@@ -98,7 +99,7 @@ async fn links_that_go_round_end_the_slice() {
         page(1, Some(&link(asked % 3)))
     });
     let outcome = bench.extract(vec![plan(1, 1)]).await;
-    assert_eq!(outcome.slices, [(10, 4, false)]);
+    assert_eq!(outcome.slices, [(10, 4, false), (MADE_UP, 4, false)], "also when it is tried again");
     assert!(reason(&outcome).contains("go round"), "{}", reason(&outcome));
 }
 
@@ -135,23 +136,26 @@ async fn what_does_not_pass_fails_the_slice_and_the_next_one_is_read() {
     });
     let outcome = bench.extract(vec![plan(1, 2)]).await;
     outcome.result.as_ref().unwrap();
-    assert_eq!(outcome.slices, [(10, 0, false), (11, 1, true)]);
+    assert_eq!(outcome.slices, [(10, 0, false), (11, 1, true), (MADE_UP, 0, false)]);
     assert_eq!(outcome.users[0].status, UserStatus::Failed);
     assert_eq!(reason(&outcome), format!("the answer is not JSON, after {ATTEMPTS_MAX} attempts"));
-    assert_eq!(bench.asked().len(), ATTEMPTS_MAX as usize + 1);
+    assert_eq!(bench.asked().len(), 2 * ATTEMPTS_MAX as usize + 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_beyond_the_limit_is_not_asked_again() {
+async fn a_user_whose_pages_are_all_beyond_the_limit_costs_few_requests() {
     let bench = Bench::graph(|_| reply(200, format!(r#"{{"value":["{}"]}}"#, "x".repeat(1 << 20))));
     let outcome = bench.extract(vec![plan(1, 1)]).await;
-    assert_eq!((bench.asked().len(), outcome.slices.clone()), (1, vec![(10, 0, false)]));
+    // The whole in pages of two sizes, its halves and theirs, and all of it once more at the end.
+    assert_eq!((bench.asked().len(), outcome.slices.len()), (16, 16));
+    assert!(outcome.slices.iter().all(|(_, pages, whole)| *pages == 0 && !whole));
+    assert_eq!(outcome.users[0].status, UserStatus::Failed);
     assert!(reason(&outcome).contains("1048576 bytes"), "{}", reason(&outcome));
     assert_eq!(bench.memory.in_use_bytes(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stale_token_restarts_the_slice_and_all_pages_count() {
+async fn a_stale_token_begins_another_slice_of_the_same_window() {
     for status in [400, 410] {
         let mut asked = 0;
         let bench = Bench::graph(move |_| {
@@ -163,8 +167,10 @@ async fn a_stale_token_restarts_the_slice_and_all_pages_count() {
             }
         });
         let outcome = bench.extract(vec![plan(1, 1)]).await;
-        let places: Vec<u32> = outcome.pages.iter().map(|page| page.1).collect();
-        assert_eq!((places, outcome.slices), (vec![0, 1, 2], vec![(10, 3, true)]), "{status}");
+        let pages: Vec<_> = outcome.pages.iter().map(|page| (page.0, page.1)).collect();
+        assert_eq!(pages, [(10, 0), (MADE_UP, 0), (MADE_UP, 1)], "{status}");
+        assert_eq!(outcome.slices, [(10, 1, false), (MADE_UP, 2, true)], "{status}");
+        assert_eq!((outcome.users[0].status, outcome.users[0].page_count), (UserStatus::Extracted, 3));
         assert!(bench.asked()[2].url.contains("$filter"), "a restart asks for the window again");
     }
 }
@@ -175,7 +181,8 @@ async fn restarts_are_bounded() {
         if seen.url.starts_with(NEXT) { error(410, "resyncRequired", "") } else { page(1, Some(&link(1))) }
     });
     let outcome = bench.extract(vec![plan(1, 1)]).await;
-    assert_eq!(outcome.slices, [(10, 4, false)]);
+    assert_eq!(outcome.slices.len(), 8, "four times, and as often at the end");
+    assert!(outcome.slices.iter().all(|(_, pages, whole)| *pages == 1 && !whole));
     assert!(reason(&outcome).contains("3 restarts"), "{}", reason(&outcome));
     assert_eq!(outcome.users[0].http_status, Some(410));
 }
@@ -190,6 +197,37 @@ async fn a_tenant_without_date_filters_is_asked_without_from_then_on() {
     bench.extract(vec![plan(2, 1)]).await.result.unwrap();
     let filtered: Vec<bool> = bench.asked().iter().map(|seen| seen.url.contains("$filter")).collect();
     assert_eq!(filtered, [true, false, false, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_date_filters_one_list_is_enough_for_all_other_windows() {
+    let bench = Bench::graph(|seen| {
+        if seen.url.contains("$filter") { error(400, "BadRequest", "filter") } else { page(1, None) }
+    });
+    let outcome = bench.extract(vec![plan(1, 5)]).await;
+    outcome.result.unwrap();
+    let (first, rest) = (outcome.slices[0], outcome.slices[1]);
+    assert_eq!((first, rest.1, rest.2, outcome.slices.len()), ((10, 1, true), 1, true, 2));
+    let (of_first, of_rest) = (outcome.windows[&first.0], outcome.windows[&rest.0]);
+    assert_eq!(
+        (of_first.to, of_rest.to.micros() - of_rest.from.micros()),
+        (of_rest.from, 4 * 86_400_000_000)
+    );
+    assert_eq!(bench.asked().len(), 3);
+}
+
+/// A list that is odd does not cost the others their filter, which spares them their whole histories.
+#[tokio::test(start_paused = true)]
+async fn a_filter_that_others_were_answered_with_stays() {
+    let bench = Bench::graph(|seen| {
+        let is_odd = seen.url.contains("000000000002") && seen.url.contains("$filter");
+        if is_odd { error(400, "BadRequest", "filter") } else { page(1, None) }
+    });
+    for user in 1..=3 {
+        bench.extract(vec![plan(user, 1)]).await.result.unwrap();
+    }
+    let filtered: Vec<bool> = bench.asked().iter().map(|seen| seen.url.contains("$filter")).collect();
+    assert_eq!(filtered, [true, true, false, true]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,9 +18,9 @@ use promptlake_load::{
     FileCompression, LakeSettings, LoadError, Loaded, Loader, Loading, Means, Run, Scope, Shard, Store,
 };
 use promptlake_model::{
-    Owner, PageBatch, PageReading, PartitionDay, RecordId, RecordKey, RejectKey, RunId, SavedFile, Slice,
-    SliceEnd, SliceId, SliceOutcome, SliceScope, Table, TableRows, TenantId, Timestamp, UserEnd, UserId,
-    UserProfile, UserStatus, Window,
+    AppClasses, Owner, PageBatch, PageReading, PartitionDay, RecordId, RecordKey, RejectKey, RunId,
+    SavedFile, Slice, SliceEnd, SliceId, SliceOutcome, SliceScope, Table, TableRows, TenantId, Timestamp,
+    UserEnd, UserId, UserProfile, UserStatus, Window,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -353,7 +353,7 @@ fn reject(user: u128) -> RecordBatch {
 pub(crate) fn slice(number: u32, user: u128) -> Arc<Slice> {
     let from = Timestamp::from_micros(START_MICROS);
     let window = Window::new(from, Timestamp::from_micros(START_MICROS + 20 * DAY_MICROS)).unwrap();
-    let scope = SliceScope::History { owner: owner(user), window };
+    let scope = SliceScope::History { owner: owner(user), window, classes: AppClasses::default() };
     Arc::new(Slice { id: SliceId(number), tenant: owner(user).tenant, scope })
 }
 

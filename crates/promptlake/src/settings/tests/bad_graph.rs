@@ -133,6 +133,23 @@ hint: remove tenant_id, or write another cloud, such as cloud = "global""#,
     ),
     (
         r#"[source]
+cloud = "emulator"
+ca_file = "ca.pem"
+"#,
+        r#"read lake.toml, line 3, column 1: source.ca_file means nothing with cloud = "emulator"
+hint: remove ca_file, or write another cloud, such as cloud = "global""#,
+    ),
+    (
+        r#"[source]
+tenant_id = "00000000-0000-0000-0000-000000000000"
+credential = { kind = "managed_identity" }
+ca_file = "s3://bucket/ca.pem"
+"#,
+        r#"read lake.toml, line 4, column 11: source.ca_file has the scheme s3://, which this version does not support
+hint: a local path belongs here, such as "./lake" or "file:///srv/lake""#,
+    ),
+    (
+        r#"[source]
 cloud = "global"
 emulator = { users = 40 }
 "#,
@@ -278,28 +295,67 @@ requests_per_second = 9_000_000_000
 cloud = "emulator"
 concurrency = 0
 "#,
-        "read lake.toml, line 3, column 15: source.concurrency is 0, below the least of 1\nhint: write concurrency = 8",
+        "read lake.toml, line 3, column 15: source.concurrency is 0, below the least of 1\nhint: write concurrency = 64",
     ),
     (
         r#"[source]
 cloud = "emulator"
-concurrency = 65
+concurrency = 257
 "#,
-        "read lake.toml, line 3, column 15: source.concurrency is 65, above the most of 64\nhint: write concurrency = 8",
+        "read lake.toml, line 3, column 15: source.concurrency is 257, above the most of 256\nhint: write concurrency = 64",
     ),
     (
         r#"[source]
 cloud = "emulator"
 concurrency = 8.5
 "#,
-        "read lake.toml, line 3, column 15: source.concurrency is 8.5, not a whole number\nhint: write concurrency = 8",
+        "read lake.toml, line 3, column 15: source.concurrency is 8.5, not a whole number\nhint: write concurrency = 64",
     ),
     (
         r#"[source]
 cloud = "emulator"
 concurrency = 99999999999999999999
 "#,
-        "read lake.toml, line 3, column 15: source.concurrency is 99999999999999999999, beyond every limit\nhint: write concurrency = 8",
+        "read lake.toml, line 3, column 15: source.concurrency is 99999999999999999999, beyond every limit\nhint: write concurrency = 64",
+    ),
+    (
+        r#"[source]
+cloud = "emulator"
+app_class = []
+"#,
+        r#"read lake.toml, line 3, column 13: source.app_class is empty, which leaves nothing to ask for
+hint: write app_class = ["IPM.SkypeTeams.Message.Copilot.Word"]"#,
+    ),
+    (
+        r#"[source]
+cloud = "emulator"
+app_class = ["IPM.A", "IPM.*"]
+"#,
+        r#"read lake.toml, line 3, column 23: source.app_class[1] is "IPM.*", not an app class
+hint: write app_class = ["IPM.SkypeTeams.Message.Copilot.Word"]"#,
+    ),
+    (
+        r#"[source]
+cloud = "emulator"
+app_class = "IPM.A"
+"#,
+        r#"read lake.toml, line 3, column 13: source.app_class is "IPM.A", not a list
+hint: write app_class = ["IPM.SkypeTeams.Message.Copilot.Word"]"#,
+    ),
+    (
+        r#"[source]
+cloud = "emulator"
+model = "evaluation"
+"#,
+        r#"read lake.toml, line 3, column 9: source.model is "evaluation", not a payment model
+hint: this version takes "A" and "B""#,
+    ),
+    (
+        r#"[source]
+cloud = "emulator"
+pages_max = 0
+"#,
+        "read lake.toml, line 3, column 13: source.pages_max is 0, below the least of 1\nhint: write pages_max = 100000",
     ),
 ];
 

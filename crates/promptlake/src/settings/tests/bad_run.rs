@@ -95,6 +95,25 @@ hint: write stale_after = "10m""#,
     ),
     (
         r#"[run]
+deadline = "500ms"
+"#,
+        r#"read lake.toml, line 5, column 12: run.deadline is 500ms, below the least of 1s
+hint: write deadline = "2h""#,
+    ),
+    (
+        r#"[run]
+deadline = "31d"
+"#,
+        r#"read lake.toml, line 5, column 12: run.deadline is 31d, above the most of 30d
+hint: write deadline = "2h""#,
+    ),
+    (
+        "[run]\ndeadline = 7200\n",
+        r#"read lake.toml, line 5, column 12: run.deadline is 7200, not a duration
+hint: write deadline = "2h""#,
+    ),
+    (
+        r#"[run]
 commit_evry = "5m"
 "#,
         "read lake.toml, line 5, column 1: run.commit_evry is not a setting\nhint: did you mean commit_every?",

@@ -52,12 +52,66 @@ hint: begin with [source], and below it cloud, tenant_id, client_id and credenti
     ),
     (
         r#"[[source]]
-cloud = "global"
+cloud = "emulator"
 
 [[source]]
 cloud = "emulator"
+lookbak = "2d"
 "#,
-        "read lake.toml, line 1, column 1: source is a list of tenants, which this version does not support\nhint: write one [source], and one pipeline file for each tenant",
+        "read lake.toml, line 6, column 1: source[1].lookbak is not a setting\nhint: did you mean lookback?",
+    ),
+    (
+        r#"[[source]]
+cloud = "emulator"
+
+[[source]]
+cloud = "emulator"
+lookback = "soon"
+"#,
+        "read lake.toml, line 6, column 12: source[1].lookback is \"soon\", not a duration\nhint: write lookback = \"2d\"",
+    ),
+    (
+        r#"[[source]]
+cloud = "emulator"
+
+[[source]]
+cloud = "emulator"
+path = "./saved"
+"#,
+        "read lake.toml, line 6, column 1: source[1].path means nothing with kind = \"graph\"\nhint: remove path, or write kind = \"files\"",
+    ),
+    (
+        r#"[[source]]
+cloud = "emulator"
+emulator = { seed = 7 }
+
+[[source]]
+cloud = "emulator"
+emulator = { seed = 7 }
+"#,
+        "read lake.toml, line 7, column 1: source[1].emulator is that of an earlier [[source]]: two readings of one tenant would meet\nhint: remove one of the two",
+    ),
+    (
+        r#"[[source]]
+cloud = "emulator"
+
+[[source]]
+kind = "files"
+tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee"
+path = "./saved"
+"#,
+        "read lake.toml, line 5, column 8: source[1].kind is \"files\", which stands alone in a pipeline file\nhint: write a pipeline file for it",
+    ),
+    (
+        r#"[[source]]
+cloud = "global"
+credential = { kind = "client_secret", secret = "hush" }
+"#,
+        "read lake.toml, line 3, column 40: source[0].credential.secret would put a secret into the settings\nhint: name where the secret is: credential = { kind = \"client_secret\", env = \"PROMPTLAKE_CLIENT_SECRET\" }",
+    ),
+    (
+        "source = []\n",
+        "read lake.toml, line 1, column 10: source names 0 tenants, not 1 to 1000\nhint: write one [[source]] for each tenant",
     ),
     (
         r#"[source]
@@ -81,14 +135,14 @@ tenant = "x"
         r#"[source]
 filter = "x"
 "#,
-        "read lake.toml, line 2, column 1: source.filter is not a setting\nhint: known here: kind, cloud, tenant_id, client_id, credential, graph_url, login_url, users, start, lookback, settle_lag, requests_per_second, concurrency, emulator, path, user_id, user_id_from_path",
+        "read lake.toml, line 2, column 1: source.filter is not a setting\nhint: known here: kind, cloud, tenant_id, client_id, credential, graph_url, login_url, ca_file, users, start, lookback, settle_lag, requests_per_second, concurrency, app_class, model, pages_max, emulator, path, user_id, user_id_from_path",
     ),
     (
         r#"[source]
 "a.b" = 1
 "#,
         r#"read lake.toml, line 2, column 1: source."a.b" is not a setting
-hint: known here: kind, cloud, tenant_id, client_id, credential, graph_url, login_url, users, start, lookback, settle_lag, requests_per_second, concurrency, emulator, path, user_id, user_id_from_path"#,
+hint: known here: kind, cloud, tenant_id, client_id, credential, graph_url, login_url, ca_file, users, start, lookback, settle_lag, requests_per_second, concurrency, app_class, model, pages_max, emulator, path, user_id, user_id_from_path"#,
     ),
     (
         r#"[source]

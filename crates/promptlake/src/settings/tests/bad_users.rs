@@ -81,7 +81,16 @@ hint: write users = { file = "users.csv" }"#,
     (
         r#"users = { name = "jo" }
 "#,
-        "read lake.toml, line 3, column 11: source.users.name is not a setting\nhint: known here: licensed, group, ids, file",
+        "read lake.toml, line 3, column 11: source.users.name is not a setting\nhint: known here: licensed, group, ids, file, limit",
+    ),
+    (
+        "users = { licensed = true, limit = 0 }\n",
+        "read lake.toml, line 3, column 36: source.users.limit is 0, below the least of 1\nhint: write users = { licensed = true, limit = 20 }",
+    ),
+    (
+        "users = { limit = 20 }\n",
+        r#"read lake.toml, line 3, column 1: source.users says nothing of whom to ask for
+hint: write users = { licensed = true }, { group = "…" }, { ids = ["…"] } or { file = "users.csv" }"#,
     ),
 ];
 

@@ -4,18 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use promptlake_extract::PaymentModel;
 use promptlake_load::{RemoteUrl, StoreLocation, StoreSettings};
-use promptlake_model::{Day, Table, TenantId, Timestamp, UserId};
+use promptlake_model::{AppClasses, Day, Table, TenantId, Timestamp, UserId};
 use url::Url;
 
 use super::super::pipeline::{
     Cloud, Credential, Destination, EmulatedTenant, FilesSource, GraphSource, GraphTenant, Pipeline,
-    RealTenant, RunLimits, Source, Transform, Users,
+    RealTenant, RunLimits, SecretPlace, Source, Transform, Users,
 };
 use super::super::validate::BELONGS;
 use super::super::value::Setting;
 use super::super::value::{
-    ByteSize, ClientId, Compression, GroupId, RequestRate, Start, TimeSpan, UserIdPattern, UserRef,
+    ByteSize, ClientId, CommandLine, Compression, GroupId, RequestRate, Start, TimeSpan, UserIdPattern,
+    UserRef,
 };
 use super::{LAKE, read, said};
 
@@ -56,14 +58,18 @@ fn defaults() -> Pipeline {
     let source = GraphSource {
         tenant: GraphTenant::Emulated(tenant),
         users: Users::Licensed,
+        users_limit: None,
         start: Start::At(day("2025-01-01")),
         lookback: meant("2d"),
         settle_lag: meant("30m"),
         requests_per_second: RequestRate::SUSTAINED,
-        concurrency: NonZeroUsize::new(8).unwrap(),
+        app_classes: AppClasses::default(),
+        model: None,
+        pages_max: 100_000,
+        concurrency: NonZeroUsize::new(64).unwrap(),
     };
     Pipeline {
-        source: Source::Graph(Box::new(source)),
+        source: Source::Graph(vec![source]),
         transform: Transform { tables: every_supported_table() },
         destination: Destination {
             store: local_lake("./lake"),
@@ -76,13 +82,15 @@ fn defaults() -> Pipeline {
             publish_every: meant("6h"),
             heartbeat: meant("30s"),
             stale_after: meant("10m"),
+            deadline: None,
         },
     }
 }
 
 fn graph(pipeline: Pipeline) -> GraphSource {
     match pipeline.source {
-        Source::Graph(source) => *source,
+        Source::Graph(mut sources) if sources.len() == 1 => sources.remove(0),
+        Source::Graph(sources) => panic!("{} tenants", sources.len()),
         Source::Files(_) => panic!("a source of kind files"),
     }
 }
@@ -106,12 +114,16 @@ client_id = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 credential = { kind = "client_secret", file = "/run/secrets/graph" }
 graph_url = "https://graph.example.com/"
 login_url = "http://127.0.0.1:8080"
-users = { ids = ["4db02e4b-d144-400e-b194-53253a34c5be", "Jo@Contoso.com"] }
+users = { ids = ["4db02e4b-d144-400e-b194-53253a34c5be", "Jo@Contoso.com"], limit = 20 }
+ca_file = "/etc/ssl/company-ca.pem"
 start = "90d"
 lookback = "0s"
 settle_lag = "1h"
 requests_per_second = 12.5
-concurrency = 64
+app_class = ["IPM.B", "IPM.A", "IPM.A"]
+model = "B"
+pages_max = 7
+concurrency = 256
 
 [transform]
 tables = ["raw", "interactions", "raw"]
@@ -130,32 +142,40 @@ commit_every = "1m"
 publish_every = "1m"
 heartbeat = "15s"
 stale_after = "60s"
+deadline = "90m"
 "#;
 
 #[test]
 fn a_real_tenant_with_every_setting() {
     let source = GraphSource {
-        tenant: GraphTenant::Real(RealTenant {
+        tenant: GraphTenant::Real(Box::new(RealTenant {
             cloud: Cloud {
                 graph_url: Url::parse("https://graph.example.com").unwrap(),
                 login_url: Url::parse("http://127.0.0.1:8080").unwrap(),
             },
             tenant_id: meant::<TenantId>(TENANT),
-            client_id: meant::<ClientId>(CLIENT),
-            credential: Credential::ClientSecretFile("/run/secrets/graph".into()),
-        }),
+            credential: Credential::ClientSecret {
+                client_id: meant::<ClientId>(CLIENT),
+                place: SecretPlace::File("/run/secrets/graph".into()),
+            },
+            ca_file: Some("/etc/ssl/company-ca.pem".into()),
+        })),
         users: Users::Listed(vec![
             meant::<UserRef>(USER),
             UserRef::PrincipalName("jo@contoso.com".to_owned()),
         ]),
+        users_limit: NonZeroUsize::new(20),
         start: Start::Back(TimeSpan::from_days(90)),
         lookback: TimeSpan::from_secs(0),
         settle_lag: TimeSpan::from_hours(1),
         requests_per_second: RequestRate::new(12.5).unwrap(),
-        concurrency: NonZeroUsize::new(64).unwrap(),
+        app_classes: AppClasses::of(["IPM.A", "IPM.B"]),
+        model: Some(PaymentModel::B),
+        pages_max: 7,
+        concurrency: NonZeroUsize::new(256).unwrap(),
     };
     let expected = Pipeline {
-        source: Source::Graph(Box::new(source)),
+        source: Source::Graph(vec![source]),
         transform: Transform {
             tables: BTreeSet::from([Table::Interactions, Table::Raw, Table::Coverage, Table::Rejects]),
         },
@@ -170,6 +190,7 @@ fn a_real_tenant_with_every_setting() {
             publish_every: meant("1m"),
             heartbeat: meant("15s"),
             stale_after: meant("1m"),
+            deadline: Some(meant("90m")),
         },
     };
     assert_eq!(read(EVERY_SETTING, &[]), Ok(expected));
@@ -232,8 +253,59 @@ fn every_cloud_has_its_servers() {
             [tenant.cloud.graph_url.as_str(), tenant.cloud.login_url.as_str()],
             [graph_url, login_url]
         );
-        assert_eq!(tenant.credential, Credential::ClientSecretEnv("SECRET".to_owned()));
-        assert_eq!(start, Start::Back(TimeSpan::from_days(30)));
+        let place = SecretPlace::Env("SECRET".to_owned());
+        assert_eq!(tenant.credential, Credential::ClientSecret { client_id: meant(CLIENT), place });
+        assert_eq!((tenant.ca_file, start), (None, Start::Back(TimeSpan::from_days(30))));
+    }
+}
+
+#[test]
+fn every_kind_of_credential() {
+    let app = || meant::<ClientId>(CLIENT);
+    let command = || meant::<CommandLine>("pass show graph");
+    let client_id = format!("client_id = \"{CLIENT}\"\n");
+    for (app_line, fields, expected) in [
+        (
+            client_id.as_str(),
+            r#"kind = "client_secret", command = "pass show graph""#,
+            Credential::ClientSecret { client_id: app(), place: SecretPlace::Command(command()) },
+        ),
+        (
+            client_id.as_str(),
+            r#"kind = "certificate", path = "app.pem""#,
+            Credential::Certificate { client_id: app(), path: "app.pem".into(), password_env: None },
+        ),
+        (
+            client_id.as_str(),
+            r#"kind = "certificate", path = "app.pfx", password_env = "PFX""#,
+            Credential::Certificate {
+                client_id: app(),
+                path: "app.pfx".into(),
+                password_env: Some("PFX".to_owned()),
+            },
+        ),
+        (
+            client_id.as_str(),
+            r#"kind = "workload_identity""#,
+            Credential::WorkloadIdentity { client_id: Some(app()) },
+        ),
+        ("", r#"kind = "workload_identity""#, Credential::WorkloadIdentity { client_id: None }),
+        ("", r#"kind = "managed_identity""#, Credential::ManagedIdentity { client_id: None }),
+        (
+            "",
+            r#"kind = "managed_identity", client_id = "04b07795-8ddb-461a-bbee-02f9e1bf7b46""#,
+            Credential::ManagedIdentity { client_id: Some(app()) },
+        ),
+        ("", r#"kind = "token", command = "pass show graph""#, Credential::Token { command: command() }),
+    ] {
+        let text = format!(
+            "[source]\ntenant_id = \"{TENANT}\"\n{app_line}credential = {{ {fields} }}\n\
+             [destination]\nurl = \"./lake\"\n"
+        );
+        let source = graph(read(&text, &[]).unwrap_or_else(|error| panic!("{fields}: {error}")));
+        let GraphTenant::Real(tenant) = source.tenant else { panic!("a real tenant") };
+        assert_eq!(tenant.credential, expected, "{fields}");
+        assert!(!format!("{:?}", tenant.credential).contains("pass show"), "a command is not shown");
     }
 }
 
@@ -304,7 +376,21 @@ fn every_pipeline_file_that_we_ship_is_right() {
         names.push(path.file_name().unwrap().to_string_lossy().into_owned());
     }
     names.sort_unstable();
-    assert_eq!(names, ["azure.toml", "demo.toml", "files.toml", "gcs.toml", "local.toml", "s3.toml"]);
+    assert_eq!(
+        names,
+        ["azure.toml", "demo.toml", "files.toml", "gcs.toml", "local.toml", "msp.toml", "s3.toml"]
+    );
+}
+
+#[test]
+fn several_tenants_are_a_list() {
+    let text = "[[source]]\ncloud = \"emulator\"\n[[source]]\ncloud = \"emulator\"\nemulator = { seed = 2 }\n\
+                [destination]\nurl = \"./lake\"\n";
+    let first = graph(defaults());
+    let mut second = first.clone();
+    let GraphTenant::Emulated(tenant) = &mut second.tenant else { panic!("an emulated tenant") };
+    tenant.seed = 2;
+    assert_eq!(read(text, &[]), Ok(Pipeline { source: Source::Graph(vec![first, second]), ..defaults() }));
 }
 
 #[test]
@@ -314,5 +400,5 @@ fn the_demo_is_ten_thousand_interactions_of_forty_users() {
     let mut source = graph(expected.clone());
     let GraphTenant::Emulated(tenant) = &mut source.tenant else { panic!("an emulated tenant") };
     tenant.users = 40;
-    assert_eq!(read(text, &[]), Ok(Pipeline { source: Source::Graph(Box::new(source)), ..expected }));
+    assert_eq!(read(text, &[]), Ok(Pipeline { source: Source::Graph(vec![source]), ..expected }));
 }

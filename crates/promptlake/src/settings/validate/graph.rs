@@ -1,17 +1,16 @@
 //! `[source]` with `kind = "graph"`.
 
-use promptlake_model::Timestamp;
+use promptlake_model::{AppClasses, Timestamp};
 use url::Url;
 
 use super::section::{Limits, Section};
-use super::{emulator, users};
+use super::{credential, emulator, users};
 use crate::settings::error::{Fault, Problem};
-use crate::settings::pipeline::{Cloud, Credential, GraphSource, GraphTenant, RealTenant};
-use crate::settings::typed::{CredentialTable, Number, SourceTable};
-use crate::settings::value::{CloudName, CredentialKind, RequestRate, Start, TimeSpan};
+use crate::settings::pipeline::{Cloud, GraphSource, GraphTenant, RealTenant};
+use crate::settings::typed::{List, Number, SourceTable, Typed};
+use crate::settings::value::{AppClass, CloudName, RequestRate, Start, TimeSpan};
 
 const SOURCE: Section = Section("source");
-const CREDENTIAL: Section = Section("source.credential");
 
 /// Where the history of a new user begins when nothing is said.
 const START_DEFAULT: Start = Start::Back(TimeSpan::from_days(30));
@@ -30,26 +29,37 @@ const SETTLE_LAG: Limits<TimeSpan> = Limits {
     most: TimeSpan::from_days(31),
 };
 
-/// At 25 requests a second and two seconds an answer, fifty under way keep Graph busy.
-const CONCURRENCY: Limits<i64> = Limits { default: 8, least: 1, most: 64 };
+/// At 25 requests a second and two seconds an answer, fifty under way keep Graph busy; no more are begun than do.
+const CONCURRENCY: Limits<i64> = Limits { default: 64, least: 1, most: 256 };
+
+/// A hundred thousand pages are ten million records of one user in one window: nobody has them, but a source that names
+/// ever new pages must come to an end.
+const PAGES_MAX: Limits<i64> = Limits { default: 100_000, least: 1, most: 10_000_000 };
+
+/// Each is some sixty characters of a URL, of which servers take a few thousand.
+const APP_CLASSES_MAX: usize = 30;
 
 pub(super) fn source(typed: &SourceTable, cloud: CloudName, now: Timestamp) -> Result<GraphSource, Problem> {
     let tenant = match cloud {
         CloudName::Emulator => GraphTenant::Emulated(emulator::tenant(typed.emulator.as_ref())?),
-        real => GraphTenant::Real(real_tenant(typed, real)?),
+        real => GraphTenant::Real(Box::new(real_tenant(typed, real)?)),
     };
     Ok(GraphSource {
         users: users::users(typed.users.as_ref())?,
+        users_limit: users::limit(typed.users.as_ref())?,
         start: start(typed, &tenant, now)?,
         lookback: SOURCE.within("lookback", typed.lookback.as_ref(), &LOOKBACK)?,
         settle_lag: SOURCE.within("settle_lag", typed.settle_lag.as_ref(), &SETTLE_LAG)?,
         requests_per_second: requests_per_second(typed.requests_per_second)?,
-        concurrency: SOURCE.whole::<u8>("concurrency", typed.concurrency, &CONCURRENCY).map(at_least_one)?,
+        app_classes: app_classes(typed.app_class.as_ref())?,
+        model: SOURCE.optional("model", typed.model.as_ref())?,
+        pages_max: SOURCE.whole("pages_max", typed.pages_max, &PAGES_MAX)?,
+        concurrency: SOURCE.whole::<u16>("concurrency", typed.concurrency, &CONCURRENCY).map(at_least_one)?,
         tenant,
     })
 }
 
-fn at_least_one(number: u8) -> std::num::NonZeroUsize {
+fn at_least_one(number: u16) -> std::num::NonZeroUsize {
     std::num::NonZeroUsize::new(number.into()).expect("the least of the setting is 1")
 }
 
@@ -57,8 +67,8 @@ fn real_tenant(typed: &SourceTable, cloud: CloudName) -> Result<RealTenant, Prob
     Ok(RealTenant {
         cloud: servers(typed, cloud)?,
         tenant_id: SOURCE.required("tenant_id", typed.tenant_id.as_ref())?,
-        client_id: SOURCE.required("client_id", typed.client_id.as_ref())?,
-        credential: credential(typed.credential.as_ref())?,
+        credential: credential::credential(typed)?,
+        ca_file: SOURCE.optional("ca_file", typed.ca_file.as_ref())?.map(|path| path.0),
     })
 }
 
@@ -80,19 +90,6 @@ fn servers(typed: &SourceTable, cloud: CloudName) -> Result<Cloud, Problem> {
     })
 }
 
-fn credential(typed: Option<&CredentialTable>) -> Result<Credential, Problem> {
-    let typed = typed.ok_or_else(|| SOURCE.fault("credential", Fault::missing()))?;
-    let CredentialKind::ClientSecret = CREDENTIAL.required("kind", typed.kind.as_ref())?;
-    let env = CREDENTIAL.optional("env", typed.env.as_ref())?;
-    let file = CREDENTIAL.optional("file", typed.file.as_ref())?;
-    match (env, file) {
-        (Some(name), None) => Ok(Credential::ClientSecretEnv(name.0)),
-        (None, Some(path)) => Ok(Credential::ClientSecretFile(path.0)),
-        (Some(_), Some(_)) => Err(SOURCE.fault("credential", Fault::new("has both env and file"))),
-        (None, None) => Err(SOURCE.fault("credential", Fault::new("has neither env nor file"))),
-    }
-}
-
 fn start(typed: &SourceTable, tenant: &GraphTenant, now: Timestamp) -> Result<Start, Problem> {
     let default = match tenant {
         GraphTenant::Emulated(tenant) => Start::At(tenant.start),
@@ -108,6 +105,23 @@ fn start(typed: &SourceTable, tenant: &GraphTenant, now: Timestamp) -> Result<St
         return Err(SOURCE.fault("start", Fault::new(format!("is {}, before 1970", instant.day()))));
     }
     Ok(start)
+}
+
+/// Every class, where none is named.
+fn app_classes(typed: Option<&List<Typed<AppClass>>>) -> Result<AppClasses, Problem> {
+    let Some(List(typed)) = typed else { return Ok(AppClasses::default()) };
+    if typed.is_empty() {
+        return Err(SOURCE.fault("app_class", Fault::new("is empty, which leaves nothing to ask for")));
+    }
+    if typed.len() > APP_CLASSES_MAX {
+        let fault = Fault::new(format!("names {} classes, above the most of {APP_CLASSES_MAX}", typed.len()));
+        return Err(SOURCE.fault("app_class", fault));
+    }
+    let read = |(index, class): (usize, &Typed<AppClass>)| {
+        class.read().map_err(|fault| fault.at(SOURCE.path("app_class").index(index)))
+    };
+    let classes: Vec<AppClass> = typed.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    Ok(AppClasses::of(classes.into_iter().map(|class| class.0)))
 }
 
 fn requests_per_second(typed: Option<Number>) -> Result<RequestRate, Problem> {

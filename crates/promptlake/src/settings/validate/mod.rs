@@ -1,5 +1,6 @@
 //! From what was typed to what is true: values, limits, and what goes together.
 
+mod credential;
 mod destination;
 mod emulator;
 mod files;
@@ -24,8 +25,7 @@ use super::typed::PipelineFile;
 /// Checks a whole file, in the order in which it is read. The tree says which keys were typed.
 pub(super) fn pipeline(file: PipelineFile, tree: &Tree, now: Timestamp) -> Result<Pipeline, Problem> {
     let missing = |section| Fault::missing().at(KeyPath::of(section));
-    let source = file.source.ok_or_else(|| missing("source"))?;
-    let source = source::source(&source, tree, now)?;
+    let source = source::sources(&file.source.ok_or_else(|| missing("source"))?, tree, now)?;
     let transform = transform::transform(&file.transform.unwrap_or_default())?;
     let destination = file.destination.ok_or_else(|| missing("destination"))?;
     let destination = destination::destination(&destination)?;

@@ -41,6 +41,10 @@ const STALE_AFTER: Limits<TimeSpan> = Limits {
     most: TimeSpan::from_days(1),
 };
 
+/// In less nothing is read; after a month every user is to be asked again.
+const DEADLINE: Limits<TimeSpan> =
+    Limits { default: TimeSpan::from_hours(2), least: TimeSpan::from_secs(1), most: TimeSpan::from_days(30) };
+
 /// A run stops itself after half the stale time without a heartbeat: within it, one that fails can be tried
 /// again.
 const HEARTBEATS_UNTIL_STALE_MIN: u64 = 4;
@@ -52,6 +56,7 @@ pub(super) fn limits(typed: &RunTable) -> Result<RunLimits, Problem> {
         publish_every: RUN.within("publish_every", typed.publish_every.as_ref(), &PUBLISH_EVERY)?,
         heartbeat: RUN.within("heartbeat", typed.heartbeat.as_ref(), &HEARTBEAT)?,
         stale_after: RUN.within("stale_after", typed.stale_after.as_ref(), &STALE_AFTER)?,
+        deadline: RUN.optional_within("deadline", typed.deadline.as_ref(), &DEADLINE)?,
     };
     let (commit, publish) = (limits.commit_every, limits.publish_every);
     if publish < commit {

@@ -64,6 +64,17 @@ impl Section {
         limits.check(value).map_err(|fault| self.fault(key, fault))
     }
 
+    /// The value within its limits, where one was typed; the default of the limits means nothing.
+    pub(super) fn optional_within<T: Setting + PartialOrd + Display + Copy>(
+        self,
+        key: &str,
+        typed: Option<&Typed<T>>,
+        limits: &Limits<T>,
+    ) -> Result<Option<T>, Problem> {
+        let value = self.optional(key, typed)?.map(|value| limits.check(value)).transpose();
+        value.map_err(|fault| self.fault(key, fault))
+    }
+
     /// The whole number within its limits, or its default; limits that `T` can hold.
     pub(super) fn whole<T: TryFrom<i64>>(
         self,

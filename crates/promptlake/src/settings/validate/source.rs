@@ -5,9 +5,10 @@ use promptlake_model::Timestamp;
 use super::section::Section;
 use super::{files, graph};
 use crate::settings::error::{Fault, Problem};
-use crate::settings::pipeline::Source;
+use crate::settings::key_path::KeyPath;
+use crate::settings::pipeline::{GraphSource, Source};
 use crate::settings::tree::Tree;
-use crate::settings::typed::SourceTable;
+use crate::settings::typed::{SourceTable, Sources};
 use crate::settings::value::{CloudName, SourceKind};
 
 const SOURCE: Section = Section("source");
@@ -40,12 +41,16 @@ pub(in crate::settings) const BELONGS: &[(&str, Belongs)] = &[
     ("credential", Belongs::RealTenant),
     ("graph_url", Belongs::CustomCloud),
     ("login_url", Belongs::CustomCloud),
+    ("ca_file", Belongs::RealTenant),
     ("users", Belongs::Graph),
     ("start", Belongs::Graph),
     ("lookback", Belongs::Graph),
     ("settle_lag", Belongs::Graph),
     ("requests_per_second", Belongs::Graph),
     ("concurrency", Belongs::Graph),
+    ("app_class", Belongs::Graph),
+    ("model", Belongs::Graph),
+    ("pages_max", Belongs::Graph),
     ("emulator", Belongs::Emulator),
     ("path", Belongs::Files),
     ("user_id", Belongs::Files),
@@ -80,20 +85,57 @@ impl Belongs {
     }
 }
 
-pub(super) fn source(typed: &SourceTable, tree: &Tree, now: Timestamp) -> Result<Source, Problem> {
+/// A managed service provider has hundreds of customers; each takes its share of memory.
+const SOURCES_MAX: usize = 1_000;
+
+pub(super) fn sources(typed: &Sources, tree: &Tree, now: Timestamp) -> Result<Source, Problem> {
+    let path = || KeyPath::of(SOURCE.0);
+    let tables = match typed {
+        Sources::One(table) => return source(table, &path(), tree, now),
+        Sources::Several(tables) => tables,
+    };
+    if tables.is_empty() || tables.len() > SOURCES_MAX {
+        let fault = Fault::new(format!("names {} tenants, not 1 to {SOURCES_MAX}", tables.len()));
+        return Err(fault.hint("write one [[source]] for each tenant").at(path()));
+    }
+    let mut tenants: Vec<GraphSource> = Vec::with_capacity(tables.len());
+    for (index, table) in tables.iter().enumerate() {
+        let of_item = |problem: Problem| problem.of_item(index);
+        match source(table, &path().index(index), tree, now).map_err(of_item)? {
+            Source::Graph(new) => tenants.extend(new),
+            Source::Files(_) => {
+                let fault = Fault::new("is \"files\", which stands alone in a pipeline file");
+                return Err(of_item(SOURCE.fault("kind", fault.hint("write a pipeline file for it"))));
+            }
+        }
+        let (newest, before) = tenants.split_last().expect("one was just added");
+        if before.iter().any(|other| other.tenant.is_same(&newest.tenant)) {
+            let fault = Fault::new("is that of an earlier [[source]]: two readings of one tenant would meet");
+            return Err(of_item(SOURCE.fault(newest.tenant.key(), fault.hint("remove one of the two"))));
+        }
+    }
+    Ok(Source::Graph(tenants))
+}
+
+/// One source, which stands at `path`; problems name it as though it stood alone.
+fn source(typed: &SourceTable, path: &KeyPath, tree: &Tree, now: Timestamp) -> Result<Source, Problem> {
     let kind = SOURCE.optional("kind", typed.kind.as_ref())?.unwrap_or(SourceKind::Graph);
     let cloud = SOURCE.optional("cloud", typed.cloud.as_ref())?.unwrap_or(CloudName::Global);
-    nothing_misplaced(kind, cloud, tree)?;
+    nothing_misplaced(kind, cloud, tree.keys_of(path))?;
     match kind {
-        SourceKind::Graph => graph::source(typed, cloud, now).map(Box::new).map(Source::Graph),
+        SourceKind::Graph => graph::source(typed, cloud, now).map(|source| Source::Graph(vec![source])),
         SourceKind::Files => files::source(typed).map(Source::Files),
     }
 }
 
 /// A setting without effect would let its author believe in it.
-fn nothing_misplaced(kind: SourceKind, cloud: CloudName, tree: &Tree) -> Result<(), Problem> {
+fn nothing_misplaced<'a>(
+    kind: SourceKind,
+    cloud: CloudName,
+    keys: impl Iterator<Item = &'a str>,
+) -> Result<(), Problem> {
     let belongs = |key: &str| BELONGS.iter().find(|(name, _)| *name == key).map(|(_, belongs)| *belongs);
-    for key in tree.keys_of("source") {
+    for key in keys {
         if let Some(belongs) = belongs(key).filter(|belongs| !belongs.fits(kind, cloud)) {
             let here = this_source(belongs, kind, cloud);
             let fault = Fault::misplaced(format!("means nothing with {here}"));

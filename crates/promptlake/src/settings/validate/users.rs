@@ -1,8 +1,9 @@
 //! `source.users`: whose history is asked for, said in exactly one way.
 
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 
-use super::section::Section;
+use super::section::{Limits, Section};
 use crate::settings::error::{Fault, Problem};
 use crate::settings::pipeline::Users;
 use crate::settings::typed::{List, Typed, UsersTable};
@@ -13,6 +14,9 @@ const USERS: Section = Section("source.users");
 
 /// What one can name by hand; longer lists are files.
 const IDS_MAX: usize = 10_000;
+
+/// A pilot of nobody is none; the most is that of a tenant.
+const LIMIT: Limits<i64> = Limits { default: 1, least: 1, most: 10_000_000 };
 
 const WAYS: &str =
     "write users = { licensed = true }, { group = \"…\" }, { ids = [\"…\"] } or { file = \"users.csv\" }";
@@ -44,6 +48,12 @@ pub(super) fn users(typed: Option<&UsersTable>) -> Result<Users, Problem> {
         );
     }
     Ok(Users::Licensed)
+}
+
+/// The most users that are asked of.
+pub(super) fn limit(typed: Option<&UsersTable>) -> Result<Option<NonZeroUsize>, Problem> {
+    let Some(limit) = typed.and_then(|typed| typed.limit) else { return Ok(None) };
+    USERS.whole::<usize>("limit", Some(limit), &LIMIT).map(NonZeroUsize::new)
 }
 
 fn listed(List(ids): &List<Typed<UserRef>>) -> Result<Vec<UserRef>, Problem> {

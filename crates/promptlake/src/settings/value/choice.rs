@@ -1,5 +1,6 @@
 //! Settings with a closed set of names, and the names that this version does not take.
 
+use promptlake_extract::PaymentModel;
 use promptlake_model::Table;
 
 use super::Setting;
@@ -85,27 +86,49 @@ impl Setting for CloudName {
     }
 }
 
+impl Setting for PaymentModel {
+    const NOUN: &'static str = "a payment model";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        choose(text, Self::NOUN, &[Self::A, Self::B].map(|model| (model.as_str(), Taken(model))))
+    }
+}
+
 /// `source.credential.kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CredentialKind {
     ClientSecret,
+    Certificate,
+    WorkloadIdentity,
+    ManagedIdentity,
+    Token,
+}
+
+impl CredentialKind {
+    /// As it is typed.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ClientSecret => "client_secret",
+            Self::Certificate => "certificate",
+            Self::WorkloadIdentity => "workload_identity",
+            Self::ManagedIdentity => "managed_identity",
+            Self::Token => "token",
+        }
+    }
 }
 
 impl Setting for CredentialKind {
     const NOUN: &'static str = "a kind of credential";
 
     fn parse(text: &str) -> Result<Self, Fault> {
-        choose(
-            text,
-            Self::NOUN,
-            &[
-                ("client_secret", Taken(Self::ClientSecret)),
-                ("certificate", NotYet),
-                ("workload_identity", NotYet),
-                ("managed_identity", NotYet),
-                ("token", NotYet),
-            ],
-        )
+        let all = [
+            Self::ClientSecret,
+            Self::Certificate,
+            Self::WorkloadIdentity,
+            Self::ManagedIdentity,
+            Self::Token,
+        ];
+        choose(text, Self::NOUN, &all.map(|kind| (kind.name(), Taken(kind))))
     }
 }
 
@@ -170,9 +193,13 @@ mod tests {
         ]);
         check::<CredentialKind>(&[
             ("client_secret", "ClientSecret"),
-            ("certificate", r#"is "certificate", which this version does not support"#),
+            ("certificate", "Certificate"),
+            ("workload_identity", "WorkloadIdentity"),
+            ("managed_identity", "ManagedIdentity"),
+            ("token", "Token"),
             ("password", r#"is "password", not a kind of credential"#),
         ]);
+        check::<PaymentModel>(&[("A", "A"), ("B", "B"), ("C", r#"is "C", not a payment model"#)]);
         check::<Content>(&[("full", "Full"), ("none", r#"is "none", which this version does not support"#)]);
         check::<PartitionColumn>(&[
             ("date", "Date"),

@@ -1,5 +1,6 @@
 //! One type for each kind of value that a setting can have, each with its table of good and bad texts.
 
+mod app_class;
 mod byte_size;
 mod choice;
 mod compression;
@@ -15,15 +16,17 @@ mod time_span;
 mod user_id_pattern;
 mod user_ref;
 
+pub(super) use app_class::AppClass;
 pub(crate) use byte_size::ByteSize;
 pub(super) use choice::{CloudName, Content, CredentialKind, PartitionColumn, SourceKind};
 pub(crate) use compression::Compression;
+pub(crate) use credential::CommandLine;
 pub(super) use credential::EnvName;
 pub(crate) use guid::{ClientId, GroupId};
 pub(super) use lake_location::LakeLocation;
 pub(super) use local_path::LocalPath;
 pub(crate) use request_rate::RequestRate;
-pub(super) use server_origin::ServerOrigin;
+pub(crate) use server_origin::ServerOrigin;
 pub(crate) use start::Start;
 pub(crate) use time_span::TimeSpan;
 pub(crate) use user_id_pattern::UserIdPattern;

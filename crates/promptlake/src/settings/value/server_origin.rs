@@ -34,6 +34,13 @@ impl Setting for ServerOrigin {
     }
 }
 
+impl ServerOrigin {
+    /// Reads one that is no setting; the text says what is wrong with it, as a predicate.
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        Self::parse(text).map_err(|fault| fault.to_string())
+    }
+}
+
 fn is_loopback(host: &Host<&str>) -> bool {
     match host {
         Host::Ipv4(address) => address.is_loopback(),
