@@ -19,6 +19,7 @@ pub(crate) fn run(full: bool) -> Result<()> {
     let mut steps = Steps::default();
     let python = steps.step("tools: python with duckdb and moto", || tools::python(&root))?;
     let azurite = steps.step("tools: azurite", || tools::azurite(&root))?;
+    let graph_client = steps.step("tools: Microsoft's client", || tools::graph_client(&root))?;
     steps.step("tools: strace", tools::strace)?;
     let spark = full.then(|| steps.step("tools: spark", || tools::spark(&root))).transpose()?;
     steps.step("format", || cargo(&root, &["fmt", "--all", "--check"]))?;
@@ -34,8 +35,11 @@ pub(crate) fn run(full: bool) -> Result<()> {
     steps.step("tests", || {
         let mut test = command(&root, &["test", "--workspace", "--quiet"]);
         test.env("PROMPTLAKE_PYTHON", &python).env("PROMPTLAKE_AZURITE", &azurite);
+        test.env("PROMPTLAKE_GRAPH_CLIENT_PYTHON", &graph_client);
         if let Some(spark) = &spark {
             test.env("PROMPTLAKE_TESTS", "full").env("PROMPTLAKE_SPARK_PYTHON", spark);
+            // With the figures that tests print.
+            test.args(["--", "--show-output"]);
         }
         tools::run(&mut test)
     })?;

@@ -17,6 +17,9 @@ const PYTHON_PACKAGES: [&str; 4] = [
     "moto[server]==5.2.5",
 ];
 
+/// Microsoft's own client library of the API: what pages through the emulator's histories beside our own client.
+const GRAPH_CLIENT: &str = "microsoft-agents-m365copilot==1.11.0";
+
 /// Microsoft's own emulator of Azure's Blob Storage.
 const AZURITE: &str = "azurite@3.37.0";
 
@@ -53,6 +56,11 @@ pub(crate) fn spark(root: &Path) -> Result<PathBuf> {
         apt_install(&["openjdk-17-jre-headless"], "install Java 17, Spark needs it")?;
     }
     python_with(&root.join("target/spark"), &[PYSPARK])
+}
+
+/// A Python with Microsoft's client library. Give its path to the tests as `PROMPTLAKE_GRAPH_CLIENT_PYTHON`.
+pub(crate) fn graph_client(root: &Path) -> Result<PathBuf> {
+    python_with(&root.join("target/graph-client"), &[GRAPH_CLIENT])
 }
 
 /// Azurite's program for blobs, installed once. Give its path to the tests as `PROMPTLAKE_AZURITE`.

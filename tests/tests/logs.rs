@@ -1,0 +1,55 @@
+//! No log line, at any level, holds a token, a secret, a body or a paging token.
+
+use graph_emulator::{Access, Rule, ScriptedAnswer, ServerOptions, TenantSpec};
+use promptlake_tests::duckdb::{files_of, query};
+use promptlake_tests::lake::Lake;
+use promptlake_tests::program::{finish, run_command};
+use promptlake_tests::tenant::{pipeline, serve};
+
+/// Every JWT begins with a JSON object in base64: `{"`.
+const TOKEN: &str = "eyJ";
+
+/// Long enough that no log line has it by chance.
+const WORDS_CHARS: usize = 24;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_log_line_holds_what_is_nobodys_business() {
+    let spec = TenantSpec::default().with_seed(6).with_users(12).with_interactions(2_000);
+    let emulator = serve(spec, ServerOptions { requests_per_second: None, ..ServerOptions::default() }).await;
+    // Errors are where secrets are said by mistake.
+    let open = |user: &graph_emulator::User| user.access == Access::Open;
+    let failing = emulator.tenant().users().filter(open).last().unwrap().id;
+    emulator.replace_script(vec![
+        Rule::status(409, u32::MAX).for_user(failing),
+        Rule::status(503, 2),
+        Rule::status(401, 1),
+        Rule::always(ScriptedAnswer::NotJson, 2),
+        Rule::always(ScriptedAnswer::CutOff, 2),
+        Rule::status(410, 1).at_page(1),
+    ]);
+    let lake = Lake::new();
+    let mut command = run_command(&pipeline(&emulator, &lake, ""), emulator.client_secret());
+    command.env("PROMPTLAKE_LOG", "trace").env("NO_COLOR", "1");
+    let ended = tokio::task::spawn_blocking(move || finish(command)).await.unwrap();
+    ended
+        .assert_code(3)
+        .assert_said("DEBUG")
+        .assert_said("answered")
+        .assert_said("a list is read from its beginning");
+
+    let interactions = files_of(&lake.path(), "interactions");
+    let words = format!(
+        "SELECT DISTINCT substr(said, 1, {WORDS_CHARS}) FROM
+         (SELECT unnest([text, body_content, model_text]) AS said FROM {interactions})
+         WHERE length(said) >= {WORDS_CHARS}"
+    );
+    let words: Vec<String> =
+        query(&words).into_iter().map(|row| row[0].as_str().unwrap().to_owned()).collect();
+    assert!(words.len() > 100, "{} beginnings of texts", words.len());
+    let planted = [emulator.client_secret(), TOKEN, "skiptoken", "Bearer"].map(str::to_owned);
+    for text in planted.iter().chain(&words) {
+        let line = ended.said.lines().find(|line| line.contains(text.as_str()));
+        assert!(line.is_none(), "{text:?} is in the log: {}", line.unwrap_or_default());
+    }
+    emulator.shutdown().await;
+}
