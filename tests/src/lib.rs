@@ -7,7 +7,6 @@ pub mod duckdb;
 pub mod lake;
 pub mod memory;
 pub mod place;
-pub mod poison;
 pub mod power_loss;
 pub mod program;
 pub mod reader;

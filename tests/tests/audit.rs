@@ -78,50 +78,36 @@ async fn assert_verified(emulator: &Emulator, lake: &Lake) {
     assert_eq!(verified.code, Some(0), "{}{}", verified.printed, verified.said);
 }
 
-async fn assert_doubles_are_said_and_reread(kind: ListChangeKind) {
+async fn assert_a_list_with_doubles_is_reread(kind: ListChangeKind) {
     let emulator = moving(kind).await;
-    let (lake, tenant) = (Lake::new(), emulator.tenant());
+    let lake = Lake::new();
     let ended = call("run", &emulator, &lake, &[]).await;
     let report = emulator.report();
     assert!(report.list_changes > 3 && report.records_repeated > 0 && report.records_skipped > 0);
-    ended.assert_code(0).assert_said(&format!("doubles   {} records came twice", report.records_repeated));
-    lake.assert_no_row_twice();
-    assert_eq!(lake.lacking(tenant).values().sum::<u64>(), report.records_skipped, "{kind:?}");
-    // Those windows are covered by now: they are audited, not asked for by the next run.
-    let all = ["--sample", "all", "--repair"];
-    let added = format!("added     {} records", report.records_skipped);
-    call("audit", &emulator, &lake, &all).await.assert_code(0).assert_said(&added);
-    lake.assert_holds(tenant);
-    assert_verified(&emulator, &lake).await;
-    emulator.shutdown().await;
-
-    let emulator = moving(kind).await;
-    let lake = Lake::new();
-    let ended = call("run", &emulator, &lake, &["--reread"]).await;
-    let changes = emulator.report().list_changes;
+    let changes = report.list_changes;
     ended.assert_code(0).assert_said(&format!("reread    {changes} lists moved while they were read"));
     assert!(!ended.said.contains("doubles"), "what was read again has none:\n{}", ended.said);
     lake.assert_holds(emulator.tenant());
+    assert_verified(&emulator, &lake).await;
     call("audit", &emulator, &lake, &[]).await.assert_code(0).assert_said("missing   nothing");
     emulator.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_arrives_at_the_front_of_a_list_shows_by_doubles_and_is_reread() {
-    assert_doubles_are_said_and_reread(ListChangeKind::Arrive).await;
+    assert_a_list_with_doubles_is_reread(ListChangeKind::Arrive).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_moves_to_the_end_of_a_list_shows_by_doubles_and_is_reread() {
-    assert_doubles_are_said_and_reread(ListChangeKind::MoveToEnd).await;
+    assert_a_list_with_doubles_is_reread(ListChangeKind::MoveToEnd).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_skipped_in_silence_is_found_by_an_audit_and_put_in_once() {
     let emulator = moving(ListChangeKind::StepOut).await;
     let (lake, tenant) = (Lake::new(), emulator.tenant());
-    // Also a run that reads again what gives itself away.
-    let ended = call("run", &emulator, &lake, &["--reread"]).await;
+    let ended = call("run", &emulator, &lake, &[]).await;
     ended.assert_code(0);
     assert!(!ended.said.contains("doubles") && !ended.said.contains("reread"), "{}", ended.said);
     let report = emulator.report();
@@ -140,6 +126,7 @@ async fn what_was_skipped_in_silence_is_found_by_an_audit_and_put_in_once() {
 
     let repaired = call("audit", &emulator, &lake, &["--repair"]).await;
     repaired.assert_code(0).assert_said(&format!("added     {} records\n", report.records_skipped));
+    assert_eq!(printed(&repaired, &emulator), lacking, "what it put in");
     lake.assert_holds(tenant);
     let again = call("audit", &emulator, &lake, &[]).await;
     again.assert_code(0).assert_said("missing   nothing");
@@ -148,6 +135,34 @@ async fn what_was_skipped_in_silence_is_found_by_an_audit_and_put_in_once() {
     nothing_left.assert_code(0).assert_said("added     0 records\n");
     lake.assert_holds(tenant);
     assert_verified(&emulator, &lake).await;
+    emulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_covered_is_asked_for_again_between_two_days_and_what_came_late_is_told() {
+    let emulator = moving(ListChangeKind::StepOut).await;
+    let (lake, tenant) = (Lake::new(), emulator.tenant());
+    call("run", &emulator, &lake, &[]).await.assert_code(0);
+    let lacking = lake.lacking(tenant);
+    assert!(lacking.len() > 3);
+    let middle = lacking.keys().map(|(_, day)| day.clone()).max().unwrap();
+    let (early, late): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        lacking.into_iter().partition(|((_, day), _)| *day < middle);
+    for (from, to, found, left) in
+        [("2024-12-01", middle.as_str(), &early, &late), (&middle, "2025-03-01", &late, &BTreeMap::new())]
+    {
+        let ended = call("run", &emulator, &lake, &["--reread", &format!("{from}..{to}")]).await;
+        let records: u64 = found.values().sum();
+        ended.assert_code(0).assert_said(&format!("late      {records} records"));
+        assert_eq!(printed(&ended, &emulator), *found, "{from}..{to}");
+        assert_eq!(lake.lacking(tenant), *left, "{from}..{to}");
+    }
+    lake.assert_holds(tenant);
+    assert_verified(&emulator, &lake).await;
+    for wrong in ["2025-01-01", "2025-03-01..2025-03-01", "yesterday..today"] {
+        let refused = call("run", &emulator, &lake, &["--reread", wrong]).await;
+        refused.assert_code(2).assert_said("2025-01-01..2025-03-01");
+    }
     emulator.shutdown().await;
 }
 
@@ -270,7 +285,7 @@ async fn what_a_live_run_has_not_published_is_not_missing() {
     let emulator = moving(ListChangeKind::Arrive).await;
     let lake = Lake::new();
     let mut sleeping = command("run", &emulator, &lake, &EAGER);
-    sleeping.args(["--reread", "--set", "run.memory_limit=128MiB"]);
+    sleeping.args(["--set", "run.memory_limit=128MiB"]);
     sleeping.env("PROMPTLAKE_FAILPOINT", "commit.recorded:3:stop");
     let mut sleeper = start(sleeping);
     wait_until_stopped(&sleeper).await;

@@ -95,15 +95,17 @@ async fn assert_breaks_and_heals(rule: Rule, pages_read: u64) {
         other => panic!("{other:?} has no status"),
     };
     emulator.replace_script(vec![rule.for_user(&user.id)]);
+    // A list that is known to be long is read in parts where several may be read at once, and the page is in none of them.
+    let in_one_list = ["source.concurrency=1"];
     for attempt in 1..=3 {
-        run(&emulator, &lake, &[]).await.assert_code(3);
+        run(&emulator, &lake, &in_one_list).await.assert_code(3);
         assert_eq!(rows_of(&lake, &user), 100 * pages_read, "after run {attempt}");
         // Those who are covered are not asked again: their records are counted once.
         assert_eq!(covered(&lake), all_but(emulator.tenant(), &user), "after run {attempt}");
         assert_eq!(status_of(&lake, &user), ("failed".to_owned(), Some(status)));
     }
     emulator.replace_script(Vec::new());
-    run(&emulator, &lake, &[]).await.assert_code(0);
+    run(&emulator, &lake, &in_one_list).await.assert_code(0);
     lake.assert_holds(emulator.tenant());
     assert_eq!(covered(&lake).len() as u64, emulator.tenant().totals().coverage);
     assert_eq!(status_of(&lake, &user), ("extracted".to_owned(), None));

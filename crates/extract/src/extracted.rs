@@ -38,9 +38,8 @@ pub struct UserPlan {
     /// His slices. Each is a [`promptlake_model::SliceScope::History`] of his. The first is asked alone until it gives
     /// a page, since that settles whether he may be asked at all; then the others as well, several at once.
     pub slices: Vec<Arc<Slice>>,
-    /// The pages that all of them are expected to have; 0 where nobody knows. Whoever has most is asked first, so that
-    /// a run does not end with one long history alone.
-    pub pages_expected: u64,
+    /// Whether anything of him was read by an earlier run.
+    pub was_read: bool,
 }
 
 /// What a source runs in: time, chance, watchers, threads and memory.

@@ -114,6 +114,12 @@ impl BytePermit {
         self.budget.note_peak();
     }
 
+    /// Whether it holds the growth lane, for which others may wait.
+    #[must_use]
+    pub fn is_growing(&self) -> bool {
+        self.lane.is_some()
+    }
+
     /// Gives back what goes beyond `bytes`, and leaves the growth lane: the size is known now.
     pub fn settle_at(&mut self, bytes: usize) {
         let wanted = self.budget.grains(bytes) as usize;

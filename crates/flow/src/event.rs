@@ -68,6 +68,8 @@ pub enum Event {
         new_records: u64,
         /// Records that were there already.
         known_records: u64,
+        /// Those of the new ones that lie in a window which was covered already.
+        late_records: u64,
         /// Things that could not be read.
         rejects: u64,
     },

@@ -8,7 +8,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use promptlake_flow::{Event, Held};
-use promptlake_model::{Owner, PageBatch, PageReading, PartitionDay, RecordId, RunId, Table};
+use promptlake_model::{
+    Owner, PageBatch, PageReading, PartitionDay, RecordId, RecordKey, RunId, Table, Window,
+};
 use tokio::sync::mpsc;
 
 use crate::books::Books;
@@ -41,7 +43,7 @@ pub struct Auditor {
 /// Keys that the source gave and the lake lacks, by the table that should hold them, with their partition.
 type LackingKeys = HashMap<(Table, RecordId), PartitionDay>;
 
-/// What the lake lacks of one user.
+/// What the lake lacks of one user, or lacked until now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lacking {
     /// The user.
@@ -64,6 +66,12 @@ pub struct Audited {
     /// Users of whom something seemed to be lacking while another run had rows of theirs that it had not published: it
     /// may be among them. They are in no number above but the first.
     pub users_undecided: u64,
+}
+
+impl Lacking {
+    pub(crate) const fn nothing_of(owner: Owner) -> Self {
+        Self { owner, records: BTreeMap::new(), rejects: 0 }
+    }
 }
 
 impl Auditor {
@@ -97,18 +105,24 @@ impl Auditor {
         self.ledger.books()
     }
 
-    /// Takes everything until the channel closes, and tells of each user of whom anything is lacking when he has ended.
+    /// Takes everything until the channel closes, and tells of each user of whom anything is lacking when he has ended. What
+    /// was made outside of the `audited` windows, which are those that were asked for, is passed over: where a tenant takes
+    /// no filter on the date, a list holds what lies between them as well, and nobody said that it is covered.
     ///
     /// A user is told of once, unless so much is lacking that it can't be held: then of whoever is being read, in parts,
     /// and a record that comes again after that may be counted again.
     pub async fn run(
         mut self,
         mut input: mpsc::Receiver<Loading>,
+        audited: &BTreeMap<Owner, Vec<Window>>,
         mut tell: impl FnMut(Lacking),
     ) -> Result<Audited, LoadError> {
         while let Some(item) = input.recv().await {
             match item {
-                Loading::Page(page) => self.take_page(page).await?,
+                Loading::Page(page) => {
+                    let windows = audited.get(&page.value.owner).map_or(&[][..], Vec::as_slice);
+                    self.take_page(page, windows).await?;
+                }
                 Loading::SliceEnd(end) => self.progress.slice_end(&end),
                 Loading::UserEnd(end) => self.progress.user_end(end),
             }
@@ -124,7 +138,7 @@ impl Auditor {
         Ok(self.audited)
     }
 
-    async fn take_page(&mut self, page: Held<PageBatch>) -> Result<(), LoadError> {
+    async fn take_page(&mut self, page: Held<PageBatch>, audited: &[Window]) -> Result<(), LoadError> {
         // The permit goes when the page does.
         let Held { value: page, permit: _permit } = page;
         self.progress.page(&page, 0);
@@ -138,8 +152,11 @@ impl Auditor {
             reader.tell_gate(&mut self.gate, books, &look_up, &page).await?;
         }
         let admission = self.gate.admit(&page);
+        let is_within = |at| audited.iter().any(|window| window.contains(at));
+        let is_audited = |record: &RecordKey| record.created_at.is_none_or(is_within);
+        let records = page.records.iter().filter(|record| is_audited(record)).count() as u64;
         let (mut new_records, mut new_rejects) = (0, 0);
-        for record in admission.new_records(&page) {
+        for record in admission.new_records(&page).filter(|record| is_audited(record)) {
             new_records += 1;
             self.lacking.entry(page.owner).or_default().insert((Table::Interactions, record.id), record.day);
         }
@@ -147,9 +164,11 @@ impl Auditor {
             new_rejects += 1;
             self.lacking.entry(page.owner).or_default().insert((Table::Rejects, reject.id), reject.day);
         }
-        let known_records = page.records.len() as u64 - new_records;
-        self.audited.compared += (page.records.len() + page.rejects.len()) as u64;
-        self.means.observer.observe(&Event::PagePassed { new_records, known_records, rejects: new_rejects });
+        let known_records = records - new_records;
+        self.audited.compared += records + page.rejects.len() as u64;
+        let passed =
+            Event::PagePassed { new_records, known_records, late_records: new_records, rejects: new_rejects };
+        self.means.observer.observe(&passed);
         Ok(())
     }
 
@@ -187,7 +206,7 @@ impl Auditor {
         }
         self.audited.lacking += keys.len() as u64;
         self.audited.users_lacking += 1;
-        let mut lacking = Lacking { owner, records: BTreeMap::new(), rejects: 0 };
+        let mut lacking = Lacking::nothing_of(owner);
         for ((table, _), day) in keys {
             match table {
                 Table::Rejects => lacking.rejects += 1,

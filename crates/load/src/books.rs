@@ -5,13 +5,12 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use promptlake_model::{
-    AppClasses, Day, Owner, PartitionDay, RunId, SavedFile, Table, TenantId, Timestamp, Window,
+    AppClasses, Owner, PartitionDay, RunId, SavedFile, Table, TenantId, Timestamp, Window,
 };
 
 use crate::intervals::IntervalSet;
-use crate::record::{
-    Commit, DaySpan, FileEntry, LakeFacts, PartialOf, Publish, Record, SegmentEntry, Touched,
-};
+use crate::record::{Commit, FileEntry, LakeFacts, PartialOf, Publish, Record, SegmentEntry};
+use crate::user_books::{UserBooks, micros_of, pages_of_part};
 
 /// The state after a number of records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,32 +34,6 @@ pub struct Books {
     pub(crate) abandoned: BTreeMap<RunId, RunId>,
 }
 
-/// What is known of one user.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct UserBooks {
-    /// Complete for every app class.
-    pub(crate) covered: IntervalSet,
-    /// Complete for one class, beside what is for every one. Each class stands alone: a run that asks for other classes
-    /// than the one before asks for what each of them lacks.
-    pub(crate) covered_classes: BTreeMap<String, IntervalSet>,
-    /// Where his history begins, once a slice of it was begun, whatever came of it.
-    pub(crate) begun: Option<Timestamp>,
-    pub(crate) touched: TouchedDays,
-    /// The pages of his complete windows, over all runs.
-    pub(crate) pages: u64,
-    /// The last that the source said of him was that he has no licence or no history.
-    pub(crate) turned_away: bool,
-}
-
-/// The days on which rows of a user lie.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct TouchedDays {
-    /// From the first day to the last: a day between two commits costs a look-up, never a row.
-    pub(crate) span: Option<DaySpan>,
-    pub(crate) undated: bool,
-    pub(crate) rejects: BTreeSet<Day>,
-}
-
 /// What a source wants of a user's history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
@@ -70,6 +43,8 @@ pub struct Wanted {
     pub end: Timestamp,
     /// How far before the end of the newest covered window is asked again, in microseconds.
     pub lookback_micros: i64,
+    /// What of the covered windows is asked again as well.
+    pub again: Option<Window>,
 }
 
 /// Where the history of a user begins.
@@ -115,11 +90,14 @@ impl Books {
                 newly_covered,
                 micros_of(&covered.window),
             ));
+            user.pages_begun = 0;
             user.turned_away = false;
         }
         for partial in &commit.partial {
             if let PartialOf::History { owner, window } = partial.of {
-                self.users.entry(owner).or_default().begin(window);
+                let user = self.users.entry(owner).or_default();
+                user.begin(window);
+                user.pages_begun = user.pages_begun.max(partial.page_count.into());
             }
         }
         for owner in &commit.turned_away {
@@ -150,8 +128,8 @@ impl Books {
         self.open_publishes.insert(sequence, (run.clone(), publish.clone()));
     }
 
-    /// The windows to ask of a user's history: what no slice covered for all of these classes, and the lookback before
-    /// the newest end.
+    /// The windows to ask of a user's history: what no slice covered for all of these classes, the lookback before the
+    /// newest end, and what is wanted again.
     #[must_use]
     pub fn windows_to_ask(&self, owner: &Owner, wanted: Wanted, classes: &AppClasses) -> Vec<Window> {
         let nothing = UserBooks::default();
@@ -165,6 +143,13 @@ impl Books {
         let mut ask = IntervalSet::default();
         for missing in covered.missing_in(whole) {
             ask.insert(missing);
+        }
+        let again = wanted.again.and_then(|again| whole.common_with(again));
+        for covered in again
+            .iter()
+            .flat_map(|again| covered.common_with(&IntervalSet::from_windows([*again])).into_windows())
+        {
+            ask.insert(covered);
         }
         if let Some(newest) = covered.end() {
             let again_from = newest.saturating_add_micros(-wanted.lookback_micros).max(start);
@@ -205,13 +190,27 @@ impl Books {
         self.users.get(owner).is_some_and(|user| user.turned_away)
     }
 
-    /// The pages that a window of a user will have, if he goes on as he did; 0 where nothing of him is known. A guess,
-    /// to begin with the longest.
+    /// The pages that a window of a user will have, if he goes on as he did, and at least as many as a list of his had that
+    /// broke off; 0 where nothing of him is known. A guess, to begin with the longest.
     #[must_use]
     pub fn pages_to_expect(&self, owner: &Owner, window: Window) -> u64 {
         let Some(user) = self.users.get(owner) else { return 0 };
         let pages = i128::from(user.pages) * micros_of(&window);
-        u64::try_from(pages.checked_div(user.covered_micros()).unwrap_or(0)).unwrap_or(0)
+        let pages = u64::try_from(pages.checked_div(user.covered_micros()).unwrap_or(0)).unwrap_or(0);
+        pages.max(user.pages_begun)
+    }
+
+    /// What is complete of a user for all of these classes.
+    pub(crate) fn covered_for(&self, owner: &Owner, classes: &AppClasses) -> Cow<'_, IntervalSet> {
+        self.users
+            .get(owner)
+            .map_or_else(|| Cow::Owned(IntervalSet::default()), |user| user.covered_for(classes))
+    }
+
+    /// The end of the newest window of a user that is complete for all of these classes.
+    #[must_use]
+    pub fn covered_until(&self, owner: &Owner, classes: &AppClasses) -> Option<Timestamp> {
+        self.covered_for(owner, classes).end()
     }
 
     /// The run other than `own` that committed rows of a user which are not published yet: they can't be looked up,
@@ -265,80 +264,12 @@ impl Books {
     }
 }
 
-fn micros_of(window: &Window) -> i128 {
-    i128::from(window.to.micros()) - i128::from(window.from.micros())
-}
-
-/// The pages of a part of a window, at least one where there is any.
-fn pages_of_part(pages: u64, part_micros: i128, whole_micros: i128) -> u64 {
-    let part = i128::from(pages) * part_micros;
-    let rounded_up = (part + whole_micros - 1).checked_div(whole_micros).unwrap_or(0);
-    u64::try_from(rounded_up).unwrap_or(0).min(pages)
-}
-
-impl UserBooks {
-    fn cover(&mut self, classes: &AppClasses, window: Window) {
-        if classes.is_all() {
-            self.covered.insert(window);
-        }
-        for class in classes.iter() {
-            self.covered_classes.entry(class.to_owned()).or_default().insert(window);
-        }
-    }
-
-    /// What is complete for all of these classes.
-    fn covered_for(&self, classes: &AppClasses) -> Cow<'_, IntervalSet> {
-        let of_class = |class| {
-            let mut covered = self.covered.clone();
-            for window in self.covered_classes.get(class).map_or(&[][..], IntervalSet::windows) {
-                covered.insert(*window);
-            }
-            covered
-        };
-        let of_classes = classes.iter().map(of_class).reduce(|one, another| one.common_with(&another));
-        of_classes.map_or(Cow::Borrowed(&self.covered), Cow::Owned)
-    }
-
-    /// How much is covered, for the class of which most is.
-    fn covered_micros(&self) -> i128 {
-        let sets = self.covered_classes.values().chain([&self.covered]);
-        sets.map(|set| set.windows().iter().map(micros_of).sum()).max().unwrap_or(0)
-    }
-
-    /// The end of the newest window that is complete for any class.
-    fn covered_until(&self) -> Option<Timestamp> {
-        let ends = self.covered_classes.values().filter_map(IntervalSet::end);
-        ends.chain(self.covered.end()).max()
-    }
-
-    fn begin(&mut self, window: Window) {
-        self.begun = Some(self.begun.map_or(window.from, |begun| begun.min(window.from)));
-    }
-}
-
-impl TouchedDays {
-    fn add(&mut self, touched: &Touched) {
-        self.undated |= touched.undated;
-        self.rejects.extend(touched.rejects);
-        let Some(new) = touched.days else { return };
-        let old = self.span.unwrap_or(new);
-        self.span = Some(DaySpan { first: old.first.min(new.first), last: old.last.max(new.last) });
-    }
-
-    fn contains(&self, day: PartitionDay) -> bool {
-        match day {
-            PartitionDay::Undated => self.undated,
-            PartitionDay::Day(day) => self.span.is_some_and(|span| span.first <= day && day <= span.last),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use promptlake_model::UserId;
 
     use super::*;
-    use crate::record::{Covered, Deed};
+    use crate::record::{Covered, Deed, Partial};
 
     const HOUR_MICROS: i64 = 3_600_000_000;
 
@@ -386,10 +317,30 @@ mod tests {
             (vec![(0, 100)], at, 2, vec![(98, 100)]),
             (vec![(0, 100)], at, 500, vec![(0, 100)]),
         ] {
-            let wanted = Wanted { start, end: hour(100), lookback_micros: lookback * HOUR_MICROS };
+            let lookback_micros = lookback * HOUR_MICROS;
+            let wanted = Wanted { start, end: hour(100), lookback_micros, again: None };
             let windows = books(&covered).windows_to_ask(&owner(), wanted, &AppClasses::default());
             let hours = windows.iter().map(|w| (w.from.micros() / HOUR_MICROS, w.to.micros() / HOUR_MICROS));
             assert_eq!(hours.collect::<Vec<_>>(), expected, "{covered:?} {start:?} {lookback}");
+        }
+    }
+
+    #[test]
+    fn what_is_wanted_again_is_asked_as_far_as_it_is_covered() {
+        for (covered, again, expected) in [
+            (vec![(0, 100)], (20, 30), vec![(20, 30)]),
+            (vec![(0, 90)], (20, 30), vec![(20, 30), (90, 100)]),
+            (vec![(0, 25), (28, 90)], (20, 30), vec![(20, 30), (90, 100)]),
+            (vec![(5, 90)], (-50, 10), vec![(0, 10), (90, 100)]),
+            (vec![(5, 90)], (80, 500), vec![(0, 5), (80, 100)]),
+            (vec![(0, 90)], (100, 500), vec![(90, 100)]),
+        ] {
+            let again = Window::new(hour(again.0), hour(again.1));
+            let start = WantedStart::At(hour(0));
+            let wanted = Wanted { start, end: hour(100), lookback_micros: 0, again };
+            let windows = books(&covered).windows_to_ask(&owner(), wanted, &AppClasses::default());
+            let hours = windows.iter().map(|w| (w.from.micros() / HOUR_MICROS, w.to.micros() / HOUR_MICROS));
+            assert_eq!(hours.collect::<Vec<_>>(), expected, "{covered:?} {again:?}");
         }
     }
 
@@ -409,9 +360,10 @@ mod tests {
             (vec![(all, (0, 50)), (a, (50, 90))], a, vec![(90, 100)]),
             (vec![(all, (0, 50)), (a, (50, 90))], all, vec![(50, 100)]),
             // Perhaps another spelling is another class to Graph.
-            (vec![(a, (0, 100))], &["a"], vec![(0, 100)]),
+            (vec![(a, (0, 95))], &["a"], vec![(0, 100)]),
         ] {
-            let wanted = Wanted { start: WantedStart::At(hour(0)), end: hour(100), lookback_micros: 0 };
+            let start = WantedStart::At(hour(0));
+            let wanted = Wanted { start, end: hour(100), lookback_micros: 0, again: None };
             let books = books_of_classes(&covered);
             let windows = books.windows_to_ask(&owner(), wanted, &AppClasses::of(asked));
             let hours = windows.iter().map(|w| (w.from.micros() / HOUR_MICROS, w.to.micros() / HOUR_MICROS));
@@ -446,11 +398,6 @@ mod tests {
 
     #[test]
     fn what_is_read_again_makes_no_history_longer() {
-        for (pages, part, whole, expected) in
-            [(30, 0, 3, 0), (30, 1, 3, 10), (30, 3, 3, 30), (1, 1, 3, 1), (0, 3, 3, 0), (30, 3, 0, 0)]
-        {
-            assert_eq!(pages_of_part(pages, part, whole), expected, "{pages} {part}/{whole}");
-        }
         let once = books(&[(0, 30)]).users[&owner()].pages;
         assert_eq!(books(&[(0, 30), (0, 30), (10, 20)]).users[&owner()].pages, once);
     }
@@ -468,16 +415,30 @@ mod tests {
     }
 
     #[test]
-    fn touched_days_stay_touched_whether_or_not_anything_is_covered() {
-        let day = |text| Day::parse(text).unwrap();
-        let span = |first, last| Some(DaySpan { first: day(first), last: day(last) });
-        let mut touched = TouchedDays::default();
-        for days in [span("2025-03-01", "2025-03-04"), None, span("2025-02-01", "2025-02-01")] {
-            touched.add(&Touched { owner: owner(), days, undated: false, rejects: None });
-        }
-        for (asked, expected) in [("2025-01-31", false), ("2025-02-01", true), ("2025-03-04", true)] {
-            assert_eq!(touched.contains(PartitionDay::Day(day(asked))), expected, "{asked}");
-        }
-        assert!(!touched.contains(PartitionDay::Undated));
+    fn a_list_that_broke_off_is_expected_to_be_as_long_until_it_is_complete() {
+        let (mut books, window) = (books(&[(0, 10)]), Window::new(hour(10), hour(20)).unwrap());
+        let commit = |pages: &[u32]| Commit {
+            partial: pages
+                .iter()
+                .map(|pages| Partial {
+                    of: PartialOf::History { owner: owner(), window },
+                    page_count: *pages,
+                })
+                .collect(),
+            ..Commit::default()
+        };
+        let run = RunId::parse("r").unwrap();
+        books.apply_commit(&run, &commit(&[30, 1_200]));
+        books.apply_commit(&run, &commit(&[700]));
+        assert_eq!(books.pages_to_expect(&owner(), window), 1_200);
+        let covered = Covered {
+            owner: owner(),
+            window,
+            classes: AppClasses::default(),
+            page_count: 3,
+            record_count: 1,
+        };
+        books.apply_commit(&run, &Commit { covered: vec![covered], ..Commit::default() });
+        assert_eq!(books.pages_to_expect(&owner(), window), 2);
     }
 }

@@ -12,12 +12,13 @@ use promptlake_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::books::{Books, TouchedDays, UserBooks};
+use crate::books::Books;
 use crate::intervals::IntervalSet;
 use crate::layout;
 use crate::ledger::LedgerError;
 use crate::record::{DaySpan, FileEntry, LEDGER_VERSION, LakeFacts, Publish, SegmentEntry};
 use crate::store::Store;
+use crate::user_books::{TouchedDays, UserBooks};
 
 /// Records between two checkpoints: few enough to be read in a moment, many enough that writing the books, which
 /// grow with the users, does not count beside the commits themselves.
@@ -45,7 +46,7 @@ struct Checkpoint {
 }
 
 /// A user: index of the tenant, id, covered windows, start, first and last touched day, undated rows, days of
-/// rejects, windows that are covered for one class, pages, turned away.
+/// rejects, windows that are covered for one class, pages, turned away, pages of a list that is not complete.
 #[derive(Debug, Serialize, Deserialize)]
 struct UserEntry(
     usize,
@@ -58,6 +59,7 @@ struct UserEntry(
     Vec<ClassEntry>,
     u64,
     bool,
+    u64,
 );
 
 /// A class and its windows.
@@ -151,6 +153,7 @@ fn user_entry(tenant: usize, id: UserId, user: &UserBooks) -> UserEntry {
         classes.collect(),
         user.pages,
         user.turned_away,
+        user.pages_begun,
     )
 }
 
@@ -199,7 +202,19 @@ fn from_json(sequence: u64, body: &[u8]) -> Result<Books, String> {
 }
 
 fn user_books(tenants: &[TenantId], entry: UserEntry) -> Result<(Owner, UserBooks), String> {
-    let UserEntry(tenant, user, covered, begun, span, undated, rejects, classes, pages, turned_away) = entry;
+    let UserEntry(
+        tenant,
+        user,
+        covered,
+        begun,
+        span,
+        undated,
+        rejects,
+        classes,
+        pages,
+        turned_away,
+        pages_begun,
+    ) = entry;
     let tenant = *tenants.get(tenant).ok_or("a user names a tenant that it does not list")?;
     let classes = classes.into_iter().map(|(class, covered)| Ok((class, interval_set(covered)?)));
     let covered_classes = classes.collect::<Result<_, String>>()?;
@@ -214,6 +229,7 @@ fn user_books(tenants: &[TenantId], entry: UserEntry) -> Result<(Owner, UserBook
         begun: begun.map(Timestamp::from_micros),
         touched,
         pages,
+        pages_begun,
         turned_away,
     };
     Ok((Owner { tenant, user }, books))
@@ -230,7 +246,7 @@ mod tests {
 
     use super::*;
     use crate::ledger::{Ledger, LedgerMeans};
-    use crate::record::{Commit, Covered, Deed, Record, Touched};
+    use crate::record::{Commit, Covered, Deed, Partial, PartialOf, Record, Touched};
 
     const USERS_A_COMMIT: u64 = 100;
     const HOUR_MICROS: i64 = 3_600_000_000;
@@ -251,13 +267,27 @@ mod tests {
         let covered = owners.clone().map(|owner| Covered {
             owner,
             window,
-            classes: AppClasses::of(sequence.is_multiple_of(3).then_some("IPM.A")),
+            classes: AppClasses::of(["IPM.A", "IPM.B"].iter().filter(|_| sequence.is_multiple_of(3))),
             page_count: 1,
             record_count: 9,
         });
         let days = Some(DaySpan { first: window.from.day(), last: window.from.day() });
-        let touched = owners.map(|owner| Touched { owner, days, undated: false, rejects: None });
-        let commit = Commit { covered: covered.collect(), touched: touched.collect(), ..Commit::default() };
+        let (undated, rejects) =
+            (sequence.is_multiple_of(5), sequence.is_multiple_of(7).then_some(window.from.day()));
+        let touched = owners.clone().map(|owner| Touched { owner, days, undated, rejects });
+        let mut commit =
+            Commit { covered: covered.collect(), touched: touched.collect(), ..Commit::default() };
+        // Some were cut off by the next window, and some turned away.
+        for (place, owner) in owners.enumerate() {
+            match place % 20 {
+                3 => {
+                    let of = PartialOf::History { owner, window };
+                    commit.partial.push(Partial { of, page_count: u32::try_from(place).unwrap() });
+                }
+                4 => commit.turned_away.push(owner),
+                _ => {}
+            }
+        }
         let deed = Deed { commit: Some(commit), ..Deed::default() };
         let mut record =
             Record::new(sequence, format!("r/{sequence}"), RunId::parse("r").unwrap(), at(0), deed);

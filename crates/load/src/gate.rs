@@ -255,7 +255,7 @@ mod tests {
             owner: owner(),
             index: 0,
             reading: PageReading::Read,
-            records: ids.map(|id| RecordKey { id: RecordId(id), day: DAY }).collect(),
+            records: ids.map(|id| RecordKey { id: RecordId(id), day: DAY, created_at: None }).collect(),
             rejects: Vec::new(),
             tables: Vec::new(),
         }

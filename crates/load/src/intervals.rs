@@ -16,6 +16,12 @@ impl IntervalSet {
         self.0.splice(before..after, [merged]);
     }
 
+    /// Whether an instant lies in one of them.
+    pub(crate) fn contains(&self, instant: Timestamp) -> bool {
+        let after = self.0.partition_point(|window| window.to <= instant);
+        self.0.get(after).is_some_and(|window| window.contains(instant))
+    }
+
     /// The parts of a window that are not in the set, in order.
     pub(crate) fn missing_in(&self, window: Window) -> Vec<Window> {
         let mut missing = Vec::new();
@@ -32,7 +38,7 @@ impl IntervalSet {
     pub(crate) fn common_with(&self, other: &Self) -> Self {
         let (mut common, mut mine, mut theirs) = (Vec::new(), &self.0[..], &other.0[..]);
         while let ([one, rest @ ..], [another, others @ ..]) = (mine, theirs) {
-            common.extend(Window::new(one.from.max(another.from), one.to.min(another.to)));
+            common.extend(one.common_with(*another));
             (mine, theirs) = if one.to < another.to { (rest, theirs) } else { (mine, others) };
         }
         Self(common)
@@ -80,6 +86,14 @@ mod tests {
 
     fn pairs(windows: Vec<Window>) -> Vec<(i64, i64)> {
         windows.into_iter().map(|window| (window.from.micros(), window.to.micros())).collect()
+    }
+
+    #[test]
+    fn an_instant_lies_within_or_not() {
+        let set = set(&[(0, 5), (7, 9)]);
+        let within: Vec<i64> =
+            (-1..11).filter(|instant| set.contains(Timestamp::from_micros(*instant))).collect();
+        assert_eq!(within, [0, 1, 2, 3, 4, 7, 8]);
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod heartbeat;
 mod intervals;
 mod keys;
 mod lake;
+mod late;
 mod layout;
 mod ledger;
 mod loader;
@@ -42,6 +43,7 @@ mod sorted;
 mod stage;
 mod status;
 mod store;
+mod user_books;
 mod verify;
 
 pub use audit::{Audited, Auditor, Lacking};

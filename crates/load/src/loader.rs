@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Lacking;
 use crate::book_rows::{RunColumns, coverage_rows, user_rows};
 use crate::books::Books;
 use crate::error::LoadError;
@@ -15,6 +16,7 @@ use crate::gather::Gathered;
 use crate::heartbeat::{Heartbeat, ProcessIdentity, Pulse};
 use crate::keys::KeyReader;
 use crate::lake::{Lake, LakeSettings, Means, Run, lake_facts};
+use crate::late::LateRows;
 use crate::layout;
 use crate::ledger::{Appended, Ledger, LedgerMeans};
 use crate::progress::Progress;
@@ -46,6 +48,7 @@ pub struct Loader {
     lake: Lake,
     gate: Gate,
     gathered: Gathered,
+    late: LateRows,
     progress: Progress,
 }
 
@@ -97,8 +100,8 @@ impl Loader {
         }
         warn_of_new_tables(&lake);
         let gate = Gate::new(lake.settings.known_bytes);
-        let (gathered, progress) = Default::default();
-        Ok(Self { lake, gate, gathered, progress })
+        let (gathered, late, progress) = Default::default();
+        Ok(Self { lake, gate, gathered, late, progress })
     }
 
     /// What the lake holds: for planning.
@@ -140,15 +143,26 @@ impl Loader {
     /// Takes everything until the channel closes, then commits and publishes. Once a stop is asked for, what came
     /// is committed and left for the next run to publish: that may take longer than a stop should. A run that fails
     /// gives itself up, and takes away what it staged in vain.
-    pub async fn run(mut self, input: mpsc::Receiver<Loading>) -> Result<Loaded, LoadError> {
-        let loaded = self.load(input).await;
+    ///
+    /// Of each user of whom anything came that a window should have held which was covered already, `tell_late` is told when
+    /// he is done.
+    pub async fn run(
+        mut self,
+        input: mpsc::Receiver<Loading>,
+        tell_late: impl FnMut(Lacking),
+    ) -> Result<Loaded, LoadError> {
+        let loaded = self.load(input, tell_late).await;
         if loaded.is_err() {
             self.lake.give_up().await;
         }
         loaded
     }
 
-    async fn load(&mut self, mut input: mpsc::Receiver<Loading>) -> Result<Loaded, LoadError> {
+    async fn load(
+        &mut self,
+        mut input: mpsc::Receiver<Loading>,
+        mut tell_late: impl FnMut(Lacking),
+    ) -> Result<Loaded, LoadError> {
         let (commit_every, publish_every) =
             (self.lake.settings.commit_every, self.lake.settings.publish_every);
         let now = Instant::now();
@@ -161,7 +175,7 @@ impl Loader {
                 received = input.recv() => Some(received),
             };
             match received {
-                Some(Some(item)) => self.take(item).await?,
+                Some(Some(item)) => self.take(item, &mut tell_late).await?,
                 Some(None) => return self.finish().await,
                 None => {}
             }
@@ -178,13 +192,13 @@ impl Loader {
         }
     }
 
-    async fn take(&mut self, item: Loading) -> Result<(), LoadError> {
+    async fn take(&mut self, item: Loading, tell_late: &mut impl FnMut(Lacking)) -> Result<(), LoadError> {
         match item {
             Loading::Page(page) => self.take_page(page).await?,
             Loading::SliceEnd(end) => self.progress.slice_end(&end),
             Loading::UserEnd(end) => self.progress.user_end(end),
         }
-        self.settle_users()
+        self.settle_users(tell_late)
     }
 
     async fn take_page(&mut self, page: Held<PageBatch>) -> Result<(), LoadError> {
@@ -205,9 +219,11 @@ impl Loader {
             self.gathered.hold(permit);
         }
         self.progress.page(&page, known_records);
+        let late_records = self.late.page(&page, self.lake.ledger.books());
         self.lake.means.observer.observe(&Event::PagePassed {
             new_records: page.records.len() as u64,
             known_records,
+            late_records,
             rejects: page.rejects.len() as u64,
         });
         Ok(())
@@ -234,7 +250,7 @@ impl Loader {
     }
 
     /// Adds the rows of users whose outcome is settled; their keys are needed no more.
-    fn settle_users(&mut self) -> Result<(), LoadError> {
+    fn settle_users(&mut self, tell_late: &mut impl FnMut(Lacking)) -> Result<(), LoadError> {
         let settled = self.progress.take_settled();
         if settled.is_empty() {
             return Ok(());
@@ -242,6 +258,9 @@ impl Loader {
         for user in &settled {
             let owner = user.end.owner;
             self.gate.forget(&owner);
+            if let Some(late) = self.late.take(&owner) {
+                tell_late(late);
+            }
             let turned_away = matches!(user.end.status, UserStatus::Unlicensed | UserStatus::NotFound);
             if turned_away && !self.books().is_turned_away(&owner) {
                 self.progress.turn_away(owner);

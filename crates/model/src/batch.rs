@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use crate::{Owner, PartitionDay, RecordId, Slice, Table};
+use crate::{Owner, PartitionDay, RecordId, Slice, Table, Timestamp};
 
 /// The rows of one page, a record batch per table.
 #[derive(Debug, Clone)]
@@ -41,6 +41,8 @@ pub struct RecordKey {
     pub id: RecordId,
     /// The partition of its rows.
     pub day: PartitionDay,
+    /// When it was made, where it says so: what tells whether it came late.
+    pub created_at: Option<Timestamp>,
 }
 
 /// A reject is looked up by the hash of its owner and its raw bytes.

@@ -206,6 +206,12 @@ impl Window {
         (from < to).then_some(Self { from, to })
     }
 
+    /// What lies in both.
+    #[must_use]
+    pub fn common_with(&self, other: Self) -> Option<Self> {
+        Self::new(self.from.max(other.from), self.to.min(other.to))
+    }
+
     /// Whether an instant falls inside.
     #[must_use]
     pub fn contains(&self, instant: Timestamp) -> bool {

@@ -3,16 +3,17 @@
 //! Page tokens are offsets, so a list that loses records while it is paged through makes its reader skip others, and
 //! nothing in its pages tells of it. Only asking again does.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use indicatif::HumanCount;
-use promptlake_load::{Audited, Auditor, Books, Draw, Lacking, SampleSize};
-use promptlake_model::Owner;
+use promptlake_load::{Audited, Auditor, Books, Draw, SampleSize};
+use promptlake_model::{Owner, Window};
 
 use crate::cli::{AuditArguments, RunArguments};
 use crate::failure::{Failure, Outcome};
 use crate::lake::{self, counted};
-use crate::run::{self, Context, Ran};
+use crate::run::{self, Context, Ran, Reading};
 use crate::settings::{GraphSource, Source};
 use crate::stdout;
 use crate::summary::Summary;
@@ -22,6 +23,7 @@ use crate::topology::{self, Ended};
 /// What is asked for again.
 struct Sample {
     plans: Plans,
+    windows: BTreeMap<Owner, Vec<Window>>,
     text: SampleText,
 }
 
@@ -32,15 +34,14 @@ struct SampleText {
     drawn: u64,
     offered: u64,
     users: usize,
-    /// Users of whom nothing could be drawn, since a run holds rows of theirs that are not published.
+    /// Users among them who are not asked for, since a run holds rows of theirs that are not published.
     left_out: usize,
 }
 
 /// Audits a lake, and repairs it where that is asked for. What it lacks goes to standard output.
 pub(crate) async fn audit(arguments: AuditArguments) -> Result<Outcome, Failure> {
     let AuditArguments { file, overrides, sample, seed, repair } = arguments;
-    // A list that moves while it is asked for again proves nothing: it is read once more.
-    let run = RunArguments { file, overrides, shard: None, reread: true, take_over: None };
+    let run = RunArguments { file, overrides, shard: None, reread: None, take_over: None };
     let what_follows_stop = if repair { run::WHAT_FOLLOWS_STOP } else { "what was read by now is compared" };
     let context = Context::new(&run, what_follows_stop)?;
     let sources = graph_sources(&context)?;
@@ -88,15 +89,16 @@ async fn look(
     let now = run::honest_now(context.clock, tenants.server_time());
     let books = auditor.books();
     let held_back = |owner: &Owner| books.run_with_unpublished(owner, &context.run.id).is_some();
-    let Sample { plans, text } = Sample::draw(context, &mut tenants, books, draw, held_back);
+    let Sample { plans, windows, text } = Sample::draw(context, &mut tenants, books, draw, held_back);
     context.tell_users_found(&plans);
     let unresolved = run::name_unresolved(&tenants);
     let extract = |pages| tenants.extract(plans, pages, context.stop.clone());
-    let load = |rows| auditor.run(rows, print_lacking);
+    let load = |rows| auditor.run(rows, &windows, stdout::print_by_day);
     let ended = topology::flow(extract, context.transformer(now), load, context.pool.clone()).await;
     let summary = context.summary(None, unresolved);
     if let Ok(audited) = &ended.load {
-        let is_whole = ended.extract.is_ok() && ended.transform.is_ok() && !context.stop.is_cancelled();
+        let came_through = ended.extract.is_ok() && ended.transform.is_ok() && !context.stop.is_cancelled();
+        let is_whole = came_through && !summary.has_failures() && audited.users_undecided == 0;
         eprintln!("{}", Report { sample: &text, audited, is_whole, summary: &summary });
     }
     conclude(ended, context.stop.is_cancelled(), &summary)
@@ -112,8 +114,9 @@ async fn put_right(
     let now = run::honest_now(context.clock, tenants.server_time());
     let loader = context.open_lake().await?.check_coverage(now).await?;
     // Users of whom another run holds rows that are not published end this one, as they end any run.
-    let Sample { plans, text } = Sample::draw(context, &mut tenants, loader.books(), draw, |_| false);
-    let Ran { ended, unresolved } = run::read_into(context, tenants, plans, loader, now).await?;
+    let Sample { plans, text, .. } = Sample::draw(context, &mut tenants, loader.books(), draw, |_| false);
+    let reading = Reading { tenants, plans, loader, now };
+    let Ran { ended, unresolved } = run::read_into(context, reading, stdout::print_by_day).await?;
     let summary = context.summary(ended.load.as_ref().ok().copied(), unresolved);
     eprintln!("\n{text}");
     if ended.load.is_ok() {
@@ -132,22 +135,16 @@ impl Sample {
         (size, seed): (SampleSize, u64),
         held_back: impl Fn(&Owner) -> bool,
     ) -> Self {
-        let (draw, left_out) = tenants.draw(books, Draw::new(size, seed), held_back);
+        let draw = tenants.draw(books, Draw::new(size, seed));
         let (drawn, offered) = (draw.drawn(), draw.offered());
-        let plans = tenants.plan_windows(books, draw.into_windows(), &context.slice_ids);
+        let mut windows = draw.into_windows();
+        // Only now: that somebody is held back for a while must not change what a seed draws of the others.
+        let all = windows.len();
+        windows.retain(|owner, _| !held_back(owner));
+        let left_out = all - windows.len();
+        let plans = tenants.plan_windows(books, windows.clone(), &context.slice_ids);
         let users = plans.users();
-        Self { plans, text: SampleText { size, seed, drawn, offered, users, left_out } }
-    }
-}
-
-/// One line for each user and day, its fields parted by tabs.
-fn print_lacking(lacking: Lacking) {
-    let Owner { tenant, user } = lacking.owner;
-    for (day, records) in lacking.records {
-        stdout::print(format_args!("{tenant}\t{user}\t{day}\t{records}\n"));
-    }
-    if lacking.rejects > 0 {
-        stdout::print(format_args!("{tenant}\t{user}\trejects\t{}\n", lacking.rejects));
+        Self { plans, windows, text: SampleText { size, seed, drawn, offered, users, left_out } }
     }
 }
 
@@ -156,11 +153,12 @@ fn conclude(ended: Ended<Audited>, stopped: bool, summary: &Summary) -> Result<O
     let audited = ended.load?;
     ended.transform.map_err(|error| Failure::internal(&error, "turn a page into rows"))?;
     ended.extract?;
-    Ok(match (stopped, audited.lacking > 0, summary.has_failures()) {
+    let is_whole = !summary.has_failures() && audited.users_undecided == 0;
+    Ok(match (stopped, audited.lacking > 0, is_whole) {
         (true, ..) => Outcome::Interrupted,
         (false, true, _) => Outcome::Found,
-        (false, false, true) => Outcome::DoneWithFailures,
-        (false, false, false) => Outcome::Done,
+        (false, false, false) => Outcome::DoneWithFailures,
+        (false, false, true) => Outcome::Done,
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use promptlake_load::{SampleSize, Shard};
-use promptlake_model::RunId;
+use promptlake_model::{Day, RunId, Window};
 
 use crate::settings::Override;
 
@@ -59,12 +59,23 @@ pub(crate) struct RunArguments {
     /// `source.requests_per_second`.
     #[arg(long, value_name = "INDEX/COUNT")]
     pub(crate) shard: Option<Shard>,
-    /// Read again, at the end, what moved while it was read: records came twice there, so others may have been skipped.
-    #[arg(long)]
-    pub(crate) reread: bool,
+    /// Ask again for what is covered between two days, such as `2025-01-01..2025-03-01`, beside what is new. Prints how
+    /// many records of which user and day the lake lacked.
+    #[arg(long, value_name = "FROM..TO", value_parser = days)]
+    pub(crate) reread: Option<Window>,
     /// Give up a run that has ended, though its heartbeat is not stale yet.
     #[arg(long, value_name = "RUN_ID", value_parser = run_id)]
     pub(crate) take_over: Option<RunId>,
+}
+
+fn days(text: &str) -> Result<Window, String> {
+    let window = text.split_once("..").and_then(|(from, to)| {
+        let (from, to) = (Day::parse(from)?, Day::parse(to)?);
+        Window::new(from.start(), to.start())
+    });
+    window.ok_or_else(|| {
+        "write two days, of which the second is not included: 2025-01-01..2025-03-01".to_owned()
+    })
 }
 
 fn run_id(text: &str) -> Result<RunId, String> {

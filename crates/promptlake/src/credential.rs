@@ -52,7 +52,8 @@ pub(crate) async fn ready(
             Credential::Certificate { client_id: client_id.to_string(), certificate }
         }
         settings::Credential::WorkloadIdentity { client_id } => {
-            if let Some(host) = optional(environment, "AZURE_AUTHORITY_HOST")? {
+            let host = optional(environment, "AZURE_AUTHORITY_HOST")?;
+            if let Some(host) = host.filter(|_| !tenant.cloud.is_custom) {
                 login_url = authority(&host)?;
             }
             workload_identity(client_id.as_ref().map(ToString::to_string), environment)?

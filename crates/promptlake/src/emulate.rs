@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::cli::EmulateArguments;
 use crate::failure::{Failure, Outcome};
+use crate::stdout;
 use crate::stopping;
 
 const HINT: &str = "`--port 0` picks a free port; see `promptlake emulate --help` for what else can be given";
@@ -32,7 +33,7 @@ pub(crate) async fn emulate(arguments: EmulateArguments) -> Result<Outcome, Fail
             "users": totals.users,
             "coverage": totals.coverage,
         });
-        println!("{by_table:#}");
+        stdout::print(format_args!("{by_table:#}\n"));
         return Ok(Outcome::Done);
     }
     let options = options(&arguments);
@@ -61,13 +62,21 @@ fn options(arguments: &EmulateArguments) -> ServerOptions {
 /// The `[source]` that reads this tenant, ready to be pasted.
 fn print_source(emulator: &Emulator) {
     eprintln!("serving a tenant of {} users; stop with Ctrl-C", emulator.tenant().spec().users);
-    println!("[source]");
-    println!("cloud = \"custom\"");
-    println!("graph_url = \"{}\"", emulator.graph_url());
-    println!("login_url = \"{}\"", emulator.login_url());
-    println!("tenant_id = \"{}\"", emulator.tenant_id());
-    println!("client_id = \"{}\"", emulator.client_id());
-    println!("credential = {{ kind = \"client_secret\", env = \"PROMPTLAKE_CLIENT_SECRET\" }}");
-    println!("start = \"2025-01-01\"");
-    println!("# export PROMPTLAKE_CLIENT_SECRET={}", emulator.client_secret());
+    stdout::print(format_args!(
+        r#"[source]
+cloud = "custom"
+graph_url = "{}"
+login_url = "{}"
+tenant_id = "{}"
+client_id = "{}"
+credential = {{ kind = "client_secret", env = "PROMPTLAKE_CLIENT_SECRET" }}
+start = "2025-01-01"
+# export PROMPTLAKE_CLIENT_SECRET={}
+"#,
+        emulator.graph_url(),
+        emulator.login_url(),
+        emulator.tenant_id(),
+        emulator.client_id(),
+        emulator.client_secret(),
+    ));
 }

@@ -4,6 +4,7 @@
 //! take longer than everything else side by side is asked for in parts. They meet at instants, of which each belongs to
 //! one part; a record without one comes with every part that gives it, and is known by its key from the second on.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use promptlake_extract::UserPlan;
@@ -24,52 +25,56 @@ const MICROS_PER_MILLI: i64 = 1_000;
 struct Draft {
     owner: Owner,
     profile: UserProfile,
+    /// The end of what is covered of him.
+    covered_until: Option<Timestamp>,
     windows: Vec<(Window, u64)>,
 }
 
-/// The plans of users of one source, in their order.
+/// The plans of users of one source, in the order in which they are to be begun.
 pub(crate) fn plan(
     books: &Books,
     users: impl Iterator<Item = (Owner, UserProfile)>,
     source: &GraphSource,
-    now: Timestamp,
+    wanted: Wanted,
     ids: &SliceIds,
 ) -> Vec<UserPlan> {
-    let (wanted, classes) = (wanted(source, now), &source.app_classes);
+    let classes = &source.app_classes;
     let draft = |(owner, profile)| {
         let windows = books.windows_to_ask(&owner, wanted, classes).into_iter();
         let windows = windows.map(|window| (window, books.pages_to_expect(&owner, window)));
-        Draft { owner, profile, windows: windows.collect() }
+        let covered_until = books.covered_until(&owner, classes);
+        Draft { owner, profile, covered_until, windows: windows.collect() }
     };
-    let drafts: Vec<Draft> = users.map(draft).collect();
+    let mut drafts: Vec<Draft> = users.map(draft).collect();
+    drafts.sort_by_key(Draft::place);
     let pages: u64 = drafts.iter().map(Draft::pages).sum();
     // Lists that are read at once.
     let readers = source.concurrency.get() as u64;
     let share = (pages / readers).max(PART_PAGES_MIN);
     let plan = |draft: Draft| {
-        let (pages_expected, Draft { owner, profile, windows }) = (draft.pages(), draft);
+        let Draft { owner, profile, covered_until, windows } = draft;
         let parts = windows.into_iter().flat_map(|(window, pages)| parts_of(window, pages, share, readers));
         let history = |window| SliceScope::History { owner, window, classes: classes.clone() };
         let slices = parts.map(|window| slice(ids, owner.tenant, history(window))).collect();
-        UserPlan { owner, profile, slices, pages_expected }
+        UserPlan { owner, profile, slices, was_read: covered_until.is_some() }
     };
     drafts.into_iter().map(plan).collect()
 }
 
 /// The plan of a user of whom these windows are asked for, each as it is.
 pub(crate) fn plan_windows(
-    books: &Books,
     (owner, profile, windows): (Owner, UserProfile, Vec<Window>),
     classes: &AppClasses,
     ids: &SliceIds,
 ) -> UserPlan {
-    let pages_expected = windows.iter().map(|window| books.pages_to_expect(&owner, *window)).sum();
     let history = |window| SliceScope::History { owner, window, classes: classes.clone() };
     let slices = windows.into_iter().map(|window| slice(ids, owner.tenant, history(window))).collect();
-    UserPlan { owner, profile, slices, pages_expected }
+    // Only what is covered is audited.
+    UserPlan { owner, profile, slices, was_read: true }
 }
 
-fn wanted(source: &GraphSource, now: Timestamp) -> Wanted {
+/// What a source wants of every history, and what of it is asked for again.
+pub(crate) fn wanted(source: &GraphSource, now: Timestamp, again: Option<Window>) -> Wanted {
     let start = match source.start {
         Start::At(_) => WantedStart::At(source.start.resolve(now)),
         Start::Back(_) => WantedStart::OfNewUsers(source.start.resolve(now)),
@@ -78,10 +83,19 @@ fn wanted(source: &GraphSource, now: Timestamp) -> Wanted {
         start,
         end: now.saturating_add_micros(-source.settle_lag.as_micros()),
         lookback_micros: source.lookback.as_micros(),
+        again,
     }
 }
 
 impl Draft {
+    /// Long histories first, the longest of all at the head, so that a run does not end with one of them alone. Then whoever
+    /// is furthest behind, and before him whoever was never read: a run that is always stopped too early comes round to
+    /// everybody.
+    fn place(&self) -> (Reverse<u64>, Option<Timestamp>) {
+        let pages = self.pages();
+        (Reverse(if pages > PART_PAGES_MIN { pages } else { 0 }), self.covered_until)
+    }
+
     fn pages(&self) -> u64 {
         self.windows.iter().map(|(_, pages)| pages).sum()
     }
@@ -106,7 +120,28 @@ fn parts_of(window: Window, pages: u64, share: u64, most: u64) -> Vec<Window> {
 
 #[cfg(test)]
 mod tests {
+    use promptlake_model::UserId;
+
     use super::*;
+
+    #[test]
+    fn long_histories_are_begun_first_and_then_whoever_is_furthest_behind() {
+        let guid = |number: usize| format!("00000000-0000-0000-0000-{number:012x}");
+        let tenant = TenantId::parse(&guid(0)).unwrap();
+        let window = Window::new(Timestamp::from_micros(0), Timestamp::from_micros(1)).unwrap();
+        let draft = |(number, (pages, covered_until)): (usize, &(u64, Option<i64>))| Draft {
+            owner: Owner { tenant, user: UserId::parse(&guid(number)).unwrap() },
+            profile: UserProfile::default(),
+            covered_until: covered_until.map(Timestamp::from_micros),
+            windows: vec![(window, *pages)],
+        };
+        let users =
+            [(1, Some(90)), (0, None), (20, Some(10)), (21, Some(95)), (900, None), (0, Some(5)), (3, None)];
+        let mut drafts: Vec<Draft> = users.iter().enumerate().map(draft).collect();
+        drafts.sort_by_key(Draft::place);
+        let order: Vec<String> = drafts.iter().map(|draft| draft.owner.user.to_string()).collect();
+        assert_eq!(order, [4, 3, 1, 6, 5, 2, 0].map(guid));
+    }
 
     #[test]
     fn parts_meet_and_are_the_whole() {

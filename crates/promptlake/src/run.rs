@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use promptlake_extract::{RunContext, UserRef};
 use promptlake_flow::{ByteBudget, Clock, ComputePool, Event, Observer};
-use promptlake_load::{FileCompression, LakeSettings, Loaded, Loader, Means, Run, Scope, Shard, Store};
-use promptlake_model::{RunId, Slice, SliceIds, SliceScope, Timestamp};
+use promptlake_load::{
+    FileCompression, Lacking, LakeSettings, Loaded, Loader, Means, Run, Scope, Shard, Store,
+};
+use promptlake_model::{RunId, Slice, SliceIds, SliceScope, Timestamp, Window};
 use promptlake_transform::{TransformSettings, Transformer};
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt, SeedableRng};
@@ -20,6 +22,7 @@ use crate::plan;
 use crate::progress::Progress;
 use crate::settings::{self, Compression, Destination, GraphSource, Override, Pipeline, Source};
 use crate::source::{self, Limits};
+use crate::stdout;
 use crate::stopping;
 use crate::summary::Summary;
 use crate::tally::Tally;
@@ -49,8 +52,8 @@ pub(crate) struct Context {
     pub(crate) chance_seed: u64,
     shard: Option<Shard>,
     take_over: Option<RunId>,
-    /// Whether lists that moved while they were read are read again.
-    reread: bool,
+    /// What of the covered windows is read again.
+    reread: Option<Window>,
     /// Names for all slices of the run.
     pub(crate) slice_ids: SliceIds,
     pub(crate) stop: CancellationToken,
@@ -295,7 +298,7 @@ pub(crate) async fn find_users<'a>(
     }
     // Memory has room for so many requests of all tenants together.
     let at_once_max = (readers / sources.len()).max(1);
-    let limits = Limits { page_bytes_max, at_once_max, rate_shares: shards, reread: context.reread };
+    let limits = Limits { page_bytes_max, at_once_max, rate_shares: shards };
     let tenants = Tenants::connect(sources, limits, &context.extract_context()).await?;
     tokio::select! {
         biased;
@@ -309,24 +312,36 @@ async fn run_graph(context: &Context, sources: &[GraphSource]) -> Result<Option<
     let Some(mut tenants) = find_users(context, sources).await? else { return Ok(None) };
     let now = honest_now(context.clock, tenants.server_time());
     let loader = context.open_lake().await?.check_coverage(now).await?;
-    let plans = tenants.plan(loader.books(), context.shard, now, &context.slice_ids);
-    read_into(context, tenants, plans, loader, now).await.map(Some)
+    let plans = tenants.plan(loader.books(), context.shard, (now, context.reread), &context.slice_ids);
+    // Who asks for something again wants to know what it brought.
+    let tell_late = |late| {
+        if context.reread.is_some() {
+            stdout::print_by_day(late);
+        }
+    };
+    read_into(context, Reading { tenants, plans, loader, now }, tell_late).await.map(Some)
 }
 
-/// Reads plans of Graph into the lake.
+/// What is to be read, and where it goes.
+pub(crate) struct Reading<'a> {
+    pub(crate) tenants: Populated<'a>,
+    pub(crate) plans: Plans,
+    pub(crate) loader: Loader,
+    pub(crate) now: Timestamp,
+}
+
+/// Reads plans of Graph into the lake. What came late is told of, user by user.
 pub(crate) async fn read_into(
     context: &Context,
-    tenants: Populated<'_>,
-    plans: Plans,
-    loader: Loader,
-    now: Timestamp,
+    Reading { tenants, plans, loader, now }: Reading<'_>,
+    tell_late: impl FnMut(Lacking),
 ) -> Result<Ran, Failure> {
     context.tell_users_found(&plans);
     let loader = loader.check_users(plans.owners()).await?;
     let unresolved = name_unresolved(&tenants);
     let stop = context.stop.clone();
     let extract = |pages| tenants.extract(plans, pages, stop);
-    let load = |rows| loader.run(rows);
+    let load = |rows| loader.run(rows, tell_late);
     let ended = topology::flow(extract, context.transformer(now), load, context.pool.clone()).await;
     Ok(Ran { ended, unresolved })
 }
@@ -342,7 +357,7 @@ async fn run_files(context: &Context, source: &settings::FilesSource) -> Result<
     let stop = context.stop.clone();
     let extract = |pages| async move { files.extract(slices, pages, stop).await };
     let transformer = context.transformer(now);
-    let load = |rows| loader.run(rows);
+    let load = |rows| loader.run(rows, drop);
     let ended = topology::flow(extract, transformer, load, context.pool.clone()).await;
     Ok(Some(Ran { ended, unresolved: Vec::new() }))
 }

@@ -40,8 +40,6 @@ pub(crate) struct Limits {
     pub(crate) at_once_max: usize,
     /// Runs that share the tenant's rate.
     pub(crate) rate_shares: u32,
-    /// Whether lists that moved while they were read are read again.
-    pub(crate) reread: bool,
 }
 
 impl Tenant {
@@ -75,7 +73,6 @@ impl Tenant {
             api_version: ApiVersion::V1,
             model: source.model,
             pages_max: source.pages_max,
-            reread: limits.reread,
         };
         let client_id = settings.credential.client_id().unwrap_or_default().to_owned();
         let app = apps.entry(client_id).or_insert_with(|| AppLimit::new(context.clock)).clone();

@@ -80,12 +80,12 @@ impl Summary {
             let records = HumanCount(counts.repeated_records);
             write!(
                 f,
-                "doubles   {records} records came twice: lists moved while they were read, and may have skipped "
+                "doubles   {records} records came twice: lists moved, also when they were read again, and may have "
             )?;
-            // Their windows are covered by now: another run does not ask for them, whatever its arguments.
+            // Their windows are covered by now: another run does not ask for them by itself.
             writeln!(
                 f,
-                "others; `promptlake audit --repair` puts those in, and --reread keeps it from happening"
+                "skipped others; `promptlake run --reread` asks for days that are covered once more"
             )?;
         }
         Ok(())
@@ -148,6 +148,13 @@ impl fmt::Display for Summary {
         self.write_requests(f)?;
         if counts.known_records > 0 {
             writeln!(f, "known     {} records were in the lake already", HumanCount(counts.known_records))?;
+        }
+        if counts.late_records > 0 {
+            let records = HumanCount(counts.late_records);
+            writeln!(
+                f,
+                "late      {records} records, or versions of them, of days that were covered before"
+            )?;
         }
         if counts.halved_windows > 0 {
             let windows = HumanCount(counts.halved_windows);

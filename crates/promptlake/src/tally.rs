@@ -38,6 +38,8 @@ pub(crate) struct Counts {
     pub(crate) lost: Duration,
     pub(crate) new_records: u64,
     pub(crate) known_records: u64,
+    /// New ones in windows that were covered before.
+    pub(crate) late_records: u64,
     pub(crate) rejects: u64,
     /// Records that came again within the list of a slice that counts.
     pub(crate) repeated_records: u64,
@@ -118,9 +120,10 @@ impl Counts {
                     self.failed_because(reason.as_deref().unwrap_or("no reason given"));
                 }
             }
-            Event::PagePassed { new_records, known_records, rejects } => {
+            Event::PagePassed { new_records, known_records, late_records, rejects } => {
                 self.new_records += new_records;
                 self.known_records += known_records;
+                self.late_records += late_records;
                 self.rejects += rejects;
             }
             Event::Split => self.halved_windows += 1,

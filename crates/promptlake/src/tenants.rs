@@ -84,45 +84,36 @@ impl Populated<'_> {
         self.tenants.iter().flat_map(|(_, discovery)| &discovery.unresolved)
     }
 
-    /// What to ask of every user: of those that were found, and of those that a tenant no longer lists. Whoever was found
+    /// What to ask of every user: of those that were found, and of those that a tenant no longer lists; what is covered is
+    /// asked `again` in one window. Whoever was found
     /// goes over into the plans: what the directory says of a hundred thousand users is held once.
     pub(crate) fn plan(
         &mut self,
         books: &Books,
         shard: Option<Shard>,
-        now: Timestamp,
+        (now, again): (Timestamp, Option<Window>),
         ids: &SliceIds,
     ) -> Plans {
         let plan_tenant = |(connected, discovery): &mut (Connected<'_>, Discovery)| {
             let users = users_to_ask(connected, std::mem::take(&mut discovery.users), books);
             let own = |(owner, _): &(Owner, UserProfile)| shard.is_none_or(|shard| shard.holds(owner));
-            plan::plan(books, users.into_iter().filter(own), connected.source, now, ids)
+            let wanted = plan::wanted(connected.source, now, again);
+            plan::plan(books, users.into_iter().filter(own), connected.source, wanted, ids)
         };
         Plans(self.tenants.iter_mut().map(plan_tenant).collect())
     }
 
-    /// A sample of what is covered, of all tenants together. Users who are `held_back` are left out, and counted.
-    pub(crate) fn draw(
-        &self,
-        books: &Books,
-        mut draw: Draw,
-        held_back: impl Fn(&Owner) -> bool,
-    ) -> (Draw, usize) {
-        let mut left_out = 0;
+    /// A sample of what is covered, of all tenants together.
+    pub(crate) fn draw(&self, books: &Books, mut draw: Draw) -> Draw {
         for (connected, discovery) in &self.tenants {
             let GraphSource { lookback, app_classes, .. } = connected.source;
             for owner in owners_to_ask(connected, &discovery.users, books) {
-                let windows = books.windows_to_audit(&owner, lookback.as_micros(), app_classes);
-                if held_back(&owner) {
-                    left_out += usize::from(!windows.is_empty());
-                    continue;
-                }
-                for window in windows {
+                for window in books.windows_to_audit(&owner, lookback.as_micros(), app_classes) {
                     draw.offer(owner, window);
                 }
             }
         }
-        (draw, left_out)
+        draw
     }
 
     /// What to ask of every user of whom windows were drawn.
@@ -136,7 +127,7 @@ impl Populated<'_> {
             let users = users_to_ask(connected, std::mem::take(&mut discovery.users), books).into_iter();
             let users = users.filter_map(|(owner, profile)| Some((owner, profile, drawn.remove(&owner)?)));
             let classes = &connected.source.app_classes;
-            users.map(|user| plan::plan_windows(books, user, classes, ids)).collect()
+            users.map(|user| plan::plan_windows(user, classes, ids)).collect()
         };
         Plans(self.tenants.iter_mut().map(&mut plan_tenant).collect())
     }

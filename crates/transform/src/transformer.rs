@@ -119,7 +119,7 @@ impl<'a> Draft<'a> {
         }
         let id = record_id(&self.page.owner, record, raw.bytes);
         let day = partition_day(record, created_at, self.settings.now);
-        self.records.push(RecordKey { id, day });
+        self.records.push(RecordKey { id, day, created_at });
         let message = Message::of(record);
         let keys = RecordKeys::of(id, record, created_at);
         self.rows.push(&ReadRecord { keys, record, message: &message, raw });

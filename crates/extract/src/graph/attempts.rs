@@ -139,7 +139,9 @@ impl Attempts {
             AttemptFault::CutShort(error) => self.again(Some(200), None, || describe(&error), chance),
             AttemptFault::NotAPage(not) => self.again(Some(200), None, || not.to_string(), chance),
             AttemptFault::TooLarge { bytes_max } => {
-                let reason = format!("a page has more than {bytes_max} bytes, which is the limit");
+                let reason = format!(
+                    "a page has more than {bytes_max} bytes, which is what run.memory_limit has room for"
+                );
                 Err(CallFault::TooMuch { status: 200, code: None, reason })
             }
             AttemptFault::NotAuthorized(NotAuthorized::ForeignOrigin { origin }) => Err(failed(

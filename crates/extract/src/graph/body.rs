@@ -17,6 +17,9 @@ const ANSWER_TIME_MAX: Duration = Duration::from_mins(2);
 /// A line that lives does not stay silent for so long within a body.
 const SILENCE_TIME_MAX: Duration = Duration::from_mins(2);
 
+/// The same within a long body, for whose sake the others that are long wait, whichever tenant's they are.
+const SILENCE_TIME_MAX_OF_LONG: Duration = Duration::from_secs(10);
+
 /// What waiting for the rest of a body may come to. A line that drips must not hold its memory for hours; the time
 /// in which memory itself is waited for does not count.
 const BODY_TIME_MAX: Duration = Duration::from_mins(10);
@@ -51,7 +54,9 @@ pub(crate) async fn receive(
     let mut time_left = BODY_TIME_MAX;
     loop {
         let asked_at = clock.elapsed();
-        let next = timeout(time_left.min(SILENCE_TIME_MAX), stream.next()).await;
+        let others_wait = permit.as_ref().is_some_and(|permit| permit.is_growing());
+        let silence_max = if others_wait { SILENCE_TIME_MAX_OF_LONG } else { SILENCE_TIME_MAX };
+        let next = timeout(time_left.min(silence_max), stream.next()).await;
         let chunk = match next {
             Err(_) => return Err(BodyFault::Cut(TransportError::TimedOut)),
             Ok(Some(chunk)) => chunk.map_err(BodyFault::Cut)?,
@@ -129,6 +134,16 @@ mod tests {
             }
             assert_eq!(took, seconds, "{bytes} bytes, each after {wait_s} s");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_body_that_falls_silent_keeps_nobody_waiting_for_long() {
+        let memory = ByteBudget::new(1 << 20);
+        let mut permit = memory.acquire(0).await;
+        let (received, took) = received(dripping(2, Duration::from_mins(1)), Some(&mut permit)).await;
+        // Its first byte made it long.
+        assert!(matches!(received, Err(BodyFault::Cut(TransportError::TimedOut))), "{received:?}");
+        assert_eq!(took, 70);
     }
 
     #[tokio::test(start_paused = true)]

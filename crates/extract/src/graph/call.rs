@@ -24,7 +24,7 @@ use super::outage::{Asker, Blame};
 use super::retry_after::{retry_after, server_micros};
 use super::token::{Bearer, TokenSource};
 use super::transport::{Request, Response, Transport};
-use super::verdict::classify;
+use super::verdict::{classify, classify_without_body};
 use crate::{FIRST_RESERVATION_BYTES, PAGE_MEMORY_FACTOR};
 
 /// An error body is a few hundred bytes; what is longer comes from something else.
@@ -233,19 +233,20 @@ impl Caller {
 
     async fn refusal(&self, lane: Lane<'_>, response: Response) -> AttemptFault {
         let status = response.status.as_u16();
-        let wait = retry_after(&response.headers, self.clock.now_micros());
+        // A date is measured by the clock of whoever set it.
+        let now_micros = self.server_micros().unwrap_or_else(|| self.clock.now_micros());
+        let wait = retry_after(&response.headers, now_micros);
         let redirect_origin = redirect_origin(&response);
-        // A body that can't be had says no more than the status.
         let body = receive(response, ERROR_BODY_BYTES_MAX, &self.clock, None);
-        let body = tokio::time::timeout(ERROR_BODY_TIME_MAX, body).await;
-        let body = body.unwrap_or_else(|_| Ok(Bytes::new())).unwrap_or_default();
-        self.note(lane.kind, Some(status), body.len() as u64);
-        let error = read_error_body(&body);
-        let verdict = classify(status, error.code.as_deref().unwrap_or_default(), &error.message);
-        AttemptFault::Refused {
-            refusal: Refusal { verdict, status, code: error.code, redirect_origin },
-            wait,
-        }
+        let body = tokio::time::timeout(ERROR_BODY_TIME_MAX, body).await.ok().and_then(Result::ok);
+        self.note(lane.kind, Some(status), body.as_ref().map_or(0, |body| body.len() as u64));
+        let error = body.as_deref().map(read_error_body);
+        let verdict = match &error {
+            Some(error) => classify(status, error.code.as_deref().unwrap_or_default(), &error.message),
+            None => classify_without_body(status),
+        };
+        let code = error.and_then(|error| error.code);
+        AttemptFault::Refused { refusal: Refusal { verdict, status, code, redirect_origin }, wait }
     }
 
     /// Takes note of Graph's clock and of its name for the exchange.

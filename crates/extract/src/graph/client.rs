@@ -149,9 +149,10 @@ impl Shared {
         self.date_filter_refused.load(Ordering::Relaxed)
     }
 
-    /// This tenant takes a filter on the date.
+    /// This tenant takes a filter on the date, whatever one list that was answered before seemed to say.
     pub(crate) fn note_date_filter_taken(&self) {
         self.date_filter_taken.store(true, Ordering::Relaxed);
+        self.date_filter_refused.store(false, Ordering::Relaxed);
     }
 
     /// From now on nobody asks this tenant with a filter on the date, unless it took one before: then that one list is

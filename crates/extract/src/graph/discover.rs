@@ -193,11 +193,12 @@ impl Shared {
         let url = self.caller.origin.url(&["v1.0", "users", &name], &format!("$select={USER_FIELDS}"));
         match self.caller.get(self.directory(), &url, read_directory::<DirectoryUser>).await {
             Ok(fetched) => Ok(Ok(fetched.value)),
-            Err(CallFault::Refused(Refusal {
-                verdict: Verdict::NotFound | Verdict::BadRequest,
-                status,
-                ..
-            })) => Ok(Err(status)),
+            // A permission that is missing is missing for all of them. Anything else concerns him alone.
+            Err(
+                CallFault::Refused(Refusal { status, .. })
+                | CallFault::Failed { status: Some(status), .. }
+                | CallFault::TooMuch { status, .. },
+            ) if status != 403 => Ok(Err(status)),
             Err(fault) => Err(ListFault::of(FIND_USER, fault).into()),
         }
     }

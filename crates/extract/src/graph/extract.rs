@@ -3,7 +3,6 @@
 //! Whoever fails does not stop the others, and is asked once more when all of them are read: for what is missing of him
 //! alone. Only then does he end.
 
-use std::cmp::Reverse;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt;
@@ -19,8 +18,8 @@ use super::user::{Standing, UserReading};
 use crate::extracted::Outlet;
 use crate::{ExtractError, Extracted, UserPlan};
 
-/// A tenant in which so many users in a row are forbidden, and none is not, has not consented: asking fifty thousand
-/// more would only spend the limit.
+/// A tenant in which so many users are forbidden, and nobody is answered or was ever read, has not consented: asking fifty
+/// thousand more would only spend the limit.
 const FORBIDDEN_MAX: usize = 20;
 
 /// One call of [`GraphClient::extract`].
@@ -35,18 +34,22 @@ pub(crate) struct Extraction<'a> {
     /// Users to be asked again when all others are read.
     unfinished: Mutex<Vec<UserReading>>,
     census: Mutex<Census>,
+    /// Whether any of the users was read before: then the app was allowed to, and it takes all of them to say that it is not
+    /// any more.
+    was_allowed: bool,
 }
 
 /// What the users asked so far say about the tenant.
 #[derive(Default)]
 struct Census {
-    asked: usize,
+    /// Users of whom Graph answered as it answers an app that may ask.
+    answered: usize,
     forbidden: usize,
     fatal: Option<ExtractError>,
 }
 
 impl GraphClient {
-    /// Reads the plans, several users at once, and sends what there is.
+    /// Reads the plans, several users at once and in their order, and sends what there is.
     ///
     /// Every slice that was begun ends with one [`Extracted::SliceEnd`], also one that is read again or in parts, which are
     /// slices of their own; every user that was begun ends with one [`Extracted::UserEnd`], also when `stop` is cancelled, after which nothing more is asked and plans that were
@@ -60,9 +63,8 @@ impl GraphClient {
         out: mpsc::Sender<Extracted>,
         stop: CancellationToken,
     ) -> Result<(), ExtractError> {
-        let mut plans: Vec<UserPlan> = plans.into_iter().collect();
+        let plans: Vec<UserPlan> = plans.into_iter().collect();
         check_plans(&plans)?;
-        plans.sort_by_key(|plan| Reverse(plan.pages_expected));
         let run = Extraction {
             shared: &self.shared,
             outlet: Outlet(out),
@@ -70,6 +72,7 @@ impl GraphClient {
             readers: Semaphore::new(self.shared.settings.concurrency + AWAY_MAX),
             unfinished: Mutex::default(),
             census: Mutex::default(),
+            was_allowed: plans.iter().any(|plan| plan.was_read),
         };
         let all = async {
             run.read_all(plans).await;
@@ -92,16 +95,15 @@ impl GraphClient {
 impl Extraction<'_> {
     /// Reads everyone; who is worth another try is kept for it.
     async fn read_all(&self, plans: Vec<UserPlan>) {
-        let reread = if self.shared.settings.reread { Reread::AtTheEnd } else { Reread::Never };
-        self.for_each(plans, |plan| self.read(plan, reread)).await;
+        self.for_each(plans, |plan| self.read(plan)).await;
     }
 
-    async fn read(&self, plan: UserPlan, reread: Reread) {
+    async fn read(&self, plan: UserPlan) {
         if self.is_halted() {
             return;
         }
         let (mut user, slices) = UserReading::planned(plan);
-        user.read(self, slices, reread).await;
+        user.read(self, slices, Reread::AtTheEnd).await;
         self.count(user.standing());
         if user.is_worth_another_try() && !self.is_halted() {
             self.unfinished().push(user);
@@ -112,16 +114,15 @@ impl Extraction<'_> {
 
     /// Asks again whoever is worth it, once, and ends all of them.
     async fn finish_all(&self) {
-        let reread = if self.shared.settings.reread { Reread::Now } else { Reread::Never };
         let asks_again = !self.census().all_are_forbidden();
         let users = std::mem::take(&mut *self.unfinished());
-        self.for_each(users, |user| self.finish(user, asks_again, reread)).await;
+        self.for_each(users, |user| self.finish(user, asks_again)).await;
     }
 
-    async fn finish(&self, mut user: UserReading, asks_again: bool, reread: Reread) {
+    async fn finish(&self, mut user: UserReading, asks_again: bool) {
         if asks_again && !self.is_halted() {
             let slices = user.retry(self);
-            user.read(self, slices, reread).await;
+            user.read(self, slices, Reread::Now).await;
         }
         user.end(self).await;
     }
@@ -165,9 +166,9 @@ impl Extraction<'_> {
     fn count(&self, standing: Standing) {
         let users = {
             let mut census = self.census();
-            census.asked += usize::from(standing != Standing::Unknown);
+            census.answered += usize::from(standing == Standing::Answered);
             census.forbidden += usize::from(standing == Standing::Forbidden);
-            if census.forbidden < FORBIDDEN_MAX || census.forbidden < census.asked {
+            if census.forbidden < FORBIDDEN_MAX || census.answered > 0 || self.was_allowed {
                 return;
             }
             census.forbidden
@@ -190,7 +191,7 @@ impl Extraction<'_> {
 
 impl Census {
     const fn all_are_forbidden(&self) -> bool {
-        self.forbidden > 0 && self.forbidden == self.asked
+        self.forbidden > 0 && self.answered == 0
     }
 }
 

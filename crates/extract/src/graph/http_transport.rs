@@ -84,10 +84,19 @@ impl HttpTransport {
     }
 }
 
+/// What a body may have on its way before anybody reads it: as much as the memory that is taken before the request goes out
+/// stands for.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// The same for all bodies of a connection: bodies that wait for memory must not keep another one from coming.
+const CONNECTION_WINDOW_BYTES: u32 = 256 * STREAM_WINDOW_BYTES;
+
 fn client() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(concat!("promptlake/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
+        .http2_initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         // A redirect could carry the bearer token elsewhere. Graph gives none.
         .redirect(Policy::none())
         // Repeating is decided in one place, which is not this one.

@@ -131,11 +131,11 @@ impl Outage {
         }
     }
 
-    /// Takes note that everybody is told to wait for so long: nobody knows in that time whether the source is back.
+    /// Takes note that everybody is told to wait for so long: nobody knows in that time whether a source that is lost is back.
+    /// One that is asked after the wait, and says the same, is as good as lost.
     pub(crate) fn told_to_wait(&mut self, wait: Duration) {
-        match &mut self.state {
-            State::Doubtful { since, .. } | State::Lost { since, .. } => *since = since.saturating_add(wait),
-            State::Reached => {}
+        if let State::Lost { since, .. } = &mut self.state {
+            *since = since.saturating_add(wait);
         }
     }
 
@@ -252,6 +252,18 @@ mod tests {
         assert_eq!(outage.unreached(Asker::Call(1), s(910), s(910)), Blame::Source);
         let over = outage.unreached(Asker::Call(1), s(1_500), s(1_500));
         assert_eq!(over, Blame::SourceForGood { lost_for: LOST_MAX });
+    }
+
+    #[test]
+    fn who_is_told_to_wait_again_and_again_has_lost_the_source() {
+        let mut outage = Outage::default();
+        let mut blames = Vec::new();
+        // Four are under way, and one more goes out after the wait.
+        for (call, second) in [(1, 0), (2, 0), (3, 0), (4, 1), (5, 31)] {
+            blames.push(outage.unreached(Asker::Call(call), s(second), s(second)));
+            outage.told_to_wait(s(30));
+        }
+        assert_eq!(blames, [[Blame::Request; 4].as_slice(), &[Blame::Source]].concat());
     }
 
     #[test]

@@ -23,8 +23,9 @@ const PART_PROOF_FAILURES: u32 = 3;
 /// A paging token lives for a time nobody knows; if it dies this often the list does not end by asking again.
 pub(crate) const RESTARTS_MAX: u32 = 3;
 
-/// How often a list that moved while it was read is read again. It should be still by then: its window is past.
-pub(crate) const REREADS_MAX: u32 = 3;
+/// How often a list that moved is read again when it moved at the end of the run as well. It should be still by then, since
+/// its window is past; a source that always gives records twice is not asked for ever.
+pub(crate) const REREADS_MAX: u32 = 1;
 
 /// One list: a window, and how it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

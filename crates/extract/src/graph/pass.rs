@@ -120,7 +120,9 @@ impl ListReader<'_> {
     }
 
     async fn next_page(&self, url: &Url, part: &Part) -> Result<Fetched<PageHead>, Broken> {
-        let is_stale = |verdict| matches!(verdict, Verdict::TokenGone | Verdict::BadRequest);
+        // Whose list was begun has a history: what is not found is the page.
+        let is_stale =
+            |verdict| matches!(verdict, Verdict::TokenGone | Verdict::BadRequest | Verdict::NotFound);
         let fetched = self.fetch(url, part).await;
         fetched.map_err(|fault| Broken::of(fault, FailedAt::LaterPage).stale_where(is_stale))
     }

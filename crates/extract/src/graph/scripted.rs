@@ -1,6 +1,7 @@
 //! A transport without a network: a closure answers, and what was asked is written down.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -61,9 +62,11 @@ pub(crate) fn token(name: &str, seconds: u64) -> Reply {
     reply(200, format!(r#"{{"token_type":"Bearer","expires_in":{seconds},"access_token":"{name}"}}"#))
 }
 
-/// A page of records, and where the next one is.
+/// A page of records of which no other page has one, and where the next page is.
 pub(crate) fn page(records: usize, next: Option<&str>) -> Reply {
-    let value = vec!["{}"; records].join(",");
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let record = || format!(r#"{{"id":{}}}"#, MADE.fetch_add(1, Ordering::Relaxed));
+    let value = std::iter::repeat_with(record).take(records).collect::<Vec<_>>().join(",");
     let next = next.map(|link| format!(r#""@odata.nextLink":"{link}","#)).unwrap_or_default();
     reply(200, format!(r#"{{{next}"value":[{value}]}}"#))
 }
@@ -273,5 +276,5 @@ pub(crate) fn plan(number: u32, slices: u32) -> UserPlan {
         Arc::new(Slice { id: SliceId(number * 10 + place), tenant, scope })
     };
     let slices = (0..slices).map(slice).collect();
-    UserPlan { owner, profile: UserProfile::default(), slices, pages_expected: 0 }
+    UserPlan { owner, profile: UserProfile::default(), slices, was_read: false }
 }

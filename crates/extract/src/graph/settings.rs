@@ -79,8 +79,6 @@ pub struct GraphSettings {
     pub model: Option<PaymentModel>,
     /// The most pages of one list, at least 1. A source that names ever new pages must come to an end.
     pub pages_max: u32,
-    /// Whether lists that moved while they were read are read again.
-    pub reread: bool,
 }
 
 impl GraphSettings {
@@ -152,7 +150,6 @@ pub(crate) mod tests {
             api_version: ApiVersion::V1,
             model: None,
             pages_max: 1_000,
-            reread: false,
         }
     }
 

@@ -21,11 +21,13 @@ const LISTS_MAX: usize = 1_000;
 /// is at fault then, and asking on would spend the limit on a server that is down.
 const FRUITLESS_MAX: usize = 7;
 
+/// The same where the server answers at more length than there is room for: it is up, and several long records stand at the
+/// heads of several parts. Six times halved.
+const FRUITLESS_MAX_ANSWERED: usize = 127;
+
 /// When a list that moved while it was read is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reread {
-    /// Not at all: its doubles are only counted.
-    Never,
     /// At the end of the run, when others have been read.
     AtTheEnd,
     /// This is the end of the run.
@@ -111,8 +113,9 @@ impl<'a> SliceReader<'a> {
         self.fruitless = if tally.pages > 0 { 0 } else { self.fruitless };
         let listed = if self.is_to_be_reread(part, tally) { Listed::Moved } else { Listed::Whole };
         let is_whole = ended.is_ok() && listed == Listed::Whole;
-        if tally.repeated > 0 {
-            let reread = ended.is_ok() && listed == Listed::Moved;
+        // What is not whole is asked for again anyway.
+        if ended.is_ok() && tally.repeated > 0 {
+            let reread = listed == Listed::Moved;
             let event = Event::Repeated { records: tally.repeated, reread };
             self.lists.shared.caller.observer.observe(&event);
         }
@@ -126,7 +129,6 @@ impl<'a> SliceReader<'a> {
 
     fn is_to_be_reread(&self, part: &Part, tally: Tally) -> bool {
         let once_more = match self.reread {
-            Reread::Never => false,
             Reread::AtTheEnd => true,
             Reread::Now => part.reread().is_some(),
         };
@@ -154,10 +156,16 @@ impl<'a> SliceReader<'a> {
     fn ask_instead(&mut self, part: Part, failed_at: FailedAt, fault: Fault) {
         match part.instead(failed_at, !self.lists.shared.date_filter_refused()) {
             Instead::SmallerPages(smaller) => self.waiting.push_front(smaller),
+            // What was too long stays so; what the server failed at may pass until the end of the run.
+            Instead::Nothing if self.reread == Reread::AtTheEnd && fault.status != Some(200) => {
+                self.reading.unfinished.push(part.window);
+            }
             Instead::Nothing => self.reading.gaps.push(Gap { window: part.window, fault }),
             Instead::Halves(halves) => {
                 self.fruitless += usize::from(failed_at == FailedAt::FirstPage);
-                if self.fruitless >= FRUITLESS_MAX || self.lists_read >= LISTS_MAX {
+                let is_answered = fault.status == Some(200);
+                let fruitless_max = if is_answered { FRUITLESS_MAX_ANSWERED } else { FRUITLESS_MAX };
+                if self.fruitless >= fruitless_max || self.lists_read >= LISTS_MAX {
                     return self.give_up(part, Broken::Failed(fault));
                 }
                 self.lists.shared.caller.observer.observe(&Event::Split);

@@ -59,7 +59,7 @@ pub(crate) enum Standing {
 impl UserReading {
     /// A user of whom nothing was read, and his slices.
     pub(crate) fn planned(plan: UserPlan) -> (Self, Vec<Arc<Slice>>) {
-        let UserPlan { owner, profile, slices, pages_expected: _ } = plan;
+        let UserPlan { owner, profile, slices, was_read: _ } = plan;
         let classes = slices.first().map(|slice| history_of(slice).1.clone()).unwrap_or_default();
         let (tally, trouble) = Default::default();
         let reading =
@@ -128,7 +128,12 @@ impl UserReading {
         self.gaps.extend(reading.gaps);
         self.unfinished.extend(reading.unfinished);
         let Some(broken) = reading.broken else { return };
-        let trouble = Trouble::of(broken, run);
+        let trouble = match broken {
+            Broken::Refused(refusal) if refusal.verdict == Verdict::NotFound && self.tally.pages > 0 => {
+                Trouble::part_not_found(refusal)
+            }
+            broken => Trouble::of(broken, run),
+        };
         // What settles a user stops his other slices: that they were stopped says nothing.
         if self.trouble.as_ref().is_none_or(|old| trouble.settles_user && old.is_interruption()) {
             self.trouble = Some(trouble);
@@ -244,6 +249,13 @@ impl Trouble {
         Self { status: UserStatus::Failed, http_status, error_code, reason, settles_user: true }
     }
 
+    /// A part of a history that has others: that it is not found is no word on the user.
+    fn part_not_found(refusal: Refusal) -> Self {
+        let reason = "Graph answered 404 for a part of a history of which it gave others".to_owned();
+        let (status, http_status) = (UserStatus::Failed, Some(refusal.status));
+        Self { status, http_status, error_code: refusal.code, reason, settles_user: false }
+    }
+
     fn refused(refusal: Refusal) -> Self {
         let (status, reason) = match refusal.verdict {
             Verdict::Unlicensed => {
@@ -261,9 +273,10 @@ impl Trouble {
     fn of_gaps(mut gaps: Vec<Gap>) -> Option<Self> {
         gaps.sort_unstable_by_key(|gap| gap.window.from);
         let first = gaps.first()?.fault.clone();
-        let named: Vec<String> = gaps.iter().take(GAPS_NAMED_MAX).map(|gap| gap.window.to_string()).collect();
-        let more = if gaps.len() > GAPS_NAMED_MAX { ", …" } else { "" };
-        let (count, named) = (gaps.len(), named.join(", "));
+        let windows = joined(gaps.iter().map(|gap| gap.window).collect());
+        let named: Vec<String> = windows.iter().take(GAPS_NAMED_MAX).map(Window::to_string).collect();
+        let more = if windows.len() > GAPS_NAMED_MAX { ", …" } else { "" };
+        let (count, named) = (windows.len(), named.join(", "));
         let windows =
             if count == 1 { "1 window is read".to_owned() } else { format!("{count} windows are read") };
         let reason = format!("all but {windows}: {named}{more}: {}", first.reason);

@@ -46,6 +46,15 @@ pub(crate) fn classify(status: u16, code: &str, message: &str) -> Verdict {
     }
 }
 
+/// Decides on the status of an answer whose body did not come. Whether a licence is missing or consent is, only the body
+/// would have said: that is to be asked again.
+pub(crate) fn classify_without_body(status: u16) -> Verdict {
+    match classify(status, "", "") {
+        Verdict::Forbidden => Verdict::Transient,
+        verdict => verdict,
+    }
+}
+
 fn names_a_licence(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.contains("license") || text.contains("licence")
@@ -54,6 +63,18 @@ fn names_a_licence(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lost_body_leaves_open_why_somebody_is_forbidden() {
+        for (status, verdict) in [
+            (403, Verdict::Transient),
+            (404, Verdict::NotFound),
+            (429, Verdict::Throttled),
+            (402, Verdict::PaymentRequired),
+        ] {
+            assert_eq!(classify_without_body(status), verdict, "{status}");
+        }
+    }
 
     #[test]
     fn statuses() {

@@ -44,7 +44,6 @@ pub(crate) fn settings(url: &str, secret: &str) -> GraphSettings {
         api_version: ApiVersion::V1,
         model: None,
         pages_max: 1_000,
-        reread: false,
     }
 }
 
@@ -68,7 +67,7 @@ pub(crate) fn plan(user: &str) -> UserPlan {
     let scope = SliceScope::History { owner, window, classes: AppClasses::default() };
     let slice = Slice { id: SliceId(0), tenant: owner.tenant, scope };
     let profile = promptlake_model::UserProfile::default();
-    UserPlan { owner, profile, slices: vec![Arc::new(slice)], pages_expected: 0 }
+    UserPlan { owner, profile, slices: vec![Arc::new(slice)], was_read: false }
 }
 
 /// Bodies of pages, how each user ended, and how many slices are whole.

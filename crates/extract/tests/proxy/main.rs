@@ -3,8 +3,8 @@
 //! A proxy is read from the environment of the process: so this program starts itself as a client behind one.
 #![expect(clippy::unwrap_used, reason = "what a test does not get, fails it")]
 
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::process::{Output, Stdio};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
@@ -17,6 +17,7 @@ use promptlake_flow::{ByteBudget, Clock, ComputePool, Silent};
 use promptlake_model::{SliceIds, TenantId};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use url::Url;
 
 /// What the client asks: the login of a secret at this URL, or a managed identity there.
@@ -24,12 +25,21 @@ const LOGIN: &str = "PROMPTLAKE_TEST_LOGIN";
 const IDENTITY: &str = "PROMPTLAKE_TEST_IDENTITY";
 
 /// What somebody was asked: method and target.
-#[derive(Clone, Default)]
-struct Asked(Arc<Mutex<Vec<String>>>);
+#[derive(Clone)]
+struct Asked(watch::Sender<Vec<String>>);
 
 impl Asked {
+    fn nothing() -> Self {
+        Self(watch::Sender::new(Vec::new()))
+    }
+
     fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
+        self.0.send_replace(Vec::new())
+    }
+
+    /// Waits until he was asked so often.
+    async fn times(&self, least: usize) {
+        self.0.subscribe().wait_for(|asked| asked.len() >= least).await.unwrap();
     }
 
     /// Starts somebody who refuses everything; gives his address.
@@ -38,7 +48,7 @@ impl Asked {
         let address = listener.local_addr().unwrap().to_string();
         let asked = self.clone();
         let router = Router::new().fallback(move |request: Request| async move {
-            asked.0.lock().unwrap().push(format!("{} {}", request.method(), request.uri()));
+            asked.0.send_modify(|all| all.push(format!("{} {}", request.method(), request.uri())));
             (StatusCode::FORBIDDEN, r#"{"error":"refused"}"#)
         });
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -75,7 +85,6 @@ async fn be_the_client(url: &str, identity: bool) {
         api_version: ApiVersion::V1,
         model: None,
         pages_max: 1_000,
-        reread: false,
     };
     let context = RunContext {
         clock: Clock::system(),
@@ -86,17 +95,14 @@ async fn be_the_client(url: &str, identity: bool) {
         pages_budget: ByteBudget::new(16 << 20),
     };
     let client = GraphClient::new(settings, context).unwrap();
-    // One attempt is enough: that of a tunnel that is refused would be repeated.
-    let discovery = client.discover(&UserSelection::Licensed);
-    match tokio::time::timeout(std::time::Duration::from_millis(400), discovery).await {
-        Ok(Ok(_)) => panic!("nobody here gives a token"),
-        Ok(Err(error)) => println!("{error}"),
-        Err(_) => println!("still asking"),
+    match client.discover(&UserSelection::Licensed).await {
+        Ok(_) => panic!("nobody here gives a token"),
+        Err(error) => println!("{error}"),
     }
 }
 
 async fn be_the_test() {
-    let (proxy, direct) = (Asked::default(), Asked::default());
+    let (proxy, direct) = (Asked::nothing(), Asked::nothing());
     let (proxy_address, address) = (proxy.listen().await, direct.listen().await);
     let by_proxy = format!("http://{proxy_address}");
     let url = format!("http://{address}");
@@ -114,9 +120,15 @@ async fn be_the_test() {
     assert_eq!((proxy.take(), direct.take()), (vec![], login("")), "a proxy for https is for https alone");
 
     let secure = url.replace("http://", "https://");
-    run(&[("HTTPS_PROXY", &by_proxy), (LOGIN, &secure)]).await;
+    // A tunnel that is refused is tried again: what a client does after it is the second attempt.
+    let mut client = client(&[("HTTPS_PROXY", &by_proxy), (LOGIN, &secure)]).spawn().unwrap();
+    tokio::select! {
+        () = proxy.times(2) => client.kill().await.unwrap(),
+        ended = client.wait() => panic!("it tried once: {ended:?}"),
+    }
     let tunnels = proxy.take();
-    assert!(!tunnels.is_empty() && tunnels.iter().all(|asked| *asked == format!("CONNECT {address}")));
+    assert!(tunnels.len() >= 2, "{tunnels:?}");
+    assert!(tunnels.iter().all(|asked| *asked == format!("CONNECT {address}")), "{tunnels:?}");
     assert_eq!(direct.take(), Vec::<String>::new(), "nothing goes past the proxy");
 
     run(&[("HTTP_PROXY", &by_proxy), ("HTTPS_PROXY", &by_proxy), (IDENTITY, &url)]).await;
@@ -126,14 +138,16 @@ async fn be_the_test() {
     println!("the proxy of the environment is honoured, and not for a managed identity");
 }
 
-/// Runs the client in an environment of these variables and none else.
+/// The client in an environment of these variables and none else.
+fn client(environment: &[(&str, &str)]) -> tokio::process::Command {
+    let mut client = tokio::process::Command::new(std::env::current_exe().unwrap());
+    client.env_clear().envs(environment.iter().copied());
+    client.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    client
+}
+
+/// Runs the client to its end.
 async fn run(environment: &[(&str, &str)]) {
-    let client = tokio::process::Command::new(std::env::current_exe().unwrap())
-        .env_clear()
-        .envs(environment.iter().copied())
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap();
-    assert!(client.status.success(), "{environment:?}: {}", String::from_utf8_lossy(&client.stderr));
+    let Output { status, stderr, .. } = client(environment).output().await.unwrap();
+    assert!(status.success(), "{environment:?}: {}", String::from_utf8_lossy(&stderr));
 }

@@ -9,7 +9,7 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use promptlake_flow::{Clock, ComputePool, Silent};
 use promptlake_load::{Audited, Auditor, Lacking, Loading, Means, Store};
-use promptlake_model::{Owner, PageReading, PartitionDay, RecordId, RejectKey, RunId, Timestamp};
+use promptlake_model::{Owner, PageReading, PartitionDay, RecordId, RejectKey, RunId, Timestamp, Window};
 use tokio::sync::mpsc;
 
 use crate::common;
@@ -51,7 +51,9 @@ async fn compare(auditor: Auditor, read_again: Vec<Loading>) -> (Audited, Told) 
             add(lacking.owner, None, lacking.rejects);
         }
     };
-    let audited = auditor.run(receiver, tell).await.unwrap();
+    let everything = Window::new(Timestamp::from_micros(i64::MIN), Timestamp::from_micros(i64::MAX)).unwrap();
+    let windows = (1..100).map(|user| (common::owner(user), vec![everything])).collect();
+    let audited = auditor.run(receiver, &windows, tell).await.unwrap();
     (audited, told)
 }
 
@@ -166,4 +168,22 @@ async fn an_audit_writes_nothing() {
     let (audited, _) = compare(open(&store, MIB, MIB).await, all_items(1..4).await).await;
     assert_eq!(audited.users_lacking, 2);
     assert_eq!(listed().await, before);
+}
+
+#[tokio::test]
+async fn what_was_not_asked_for_is_not_lacking() {
+    let auditor = open(&memory(), MIB, MIB).await;
+    let at = |hour: i64| Timestamp::from_micros(START_MICROS + hour * 3_600_000_000);
+    // Five hours of one user, and nothing of the other.
+    let windows = [(owner(1), vec![Window::new(at(2), at(5)).unwrap(), Window::new(at(9), at(11)).unwrap()])];
+    let (sender, receiver) = mpsc::channel(100);
+    for item in all_items(1..3).await {
+        sender.send(item).await.unwrap();
+    }
+    drop(sender);
+    let mut told = Vec::new();
+    let audited = auditor.run(receiver, &windows.into(), |lacking| told.push(lacking)).await.unwrap();
+    let records = BTreeMap::from([(day(0), 5)]);
+    assert_eq!(told, [Lacking { owner: owner(1), records, rejects: 0 }]);
+    assert_eq!((audited.compared, audited.lacking), (5, 5));
 }

@@ -206,6 +206,7 @@ async fn the_start_of_a_user_who_failed_stays_where_it_was_first() {
         start: promptlake_load::WantedStart::OfNewUsers(at(9)),
         end: at(20),
         lookback_micros: 0,
+        again: None,
     };
     let known = loader.books().windows_to_ask(&common::owner(1), wanted, &AppClasses::default());
     assert_eq!(known, [Window::new(at(0), at(20)).unwrap()]);
@@ -284,8 +285,12 @@ async fn a_slice_cut_off_keeps_its_rows_and_covers_nothing() {
     let loader = common::open(store.clone(), &Plan::new(2, 1..2)).await.unwrap();
     let end = Timestamp::from_micros(common::START_MICROS + 20 * common::DAY_MICROS);
     let start = Timestamp::from_micros(common::START_MICROS);
-    let wanted =
-        promptlake_load::Wanted { start: promptlake_load::WantedStart::At(start), end, lookback_micros: 0 };
+    let wanted = promptlake_load::Wanted {
+        start: promptlake_load::WantedStart::At(start),
+        end,
+        lookback_micros: 0,
+        again: None,
+    };
     let windows = loader.books().windows_to_ask(&common::owner(1), wanted, &AppClasses::default());
     assert_eq!(windows, [Window::new(start, end).unwrap()]);
     drop(loader);

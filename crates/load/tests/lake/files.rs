@@ -72,7 +72,7 @@ fn text_page(slice: &Arc<Slice>, index: u32, scene: Scene) -> PageBatch {
         owner,
         index,
         reading: PageReading::Read,
-        records: ids.iter().map(|id| RecordKey { id: *id, day }).collect(),
+        records: ids.iter().map(|id| RecordKey { id: *id, day, created_at: None }).collect(),
         rejects: Vec::new(),
         tables: vec![TableRows { table, batch, ends }],
     }
@@ -101,7 +101,7 @@ async fn published(scene: Scene) -> BTreeMap<String, Bytes> {
         }
         sender.send(Loading::UserEnd(user_end(1, scene.days * scene.pages_a_day))).await.unwrap();
     };
-    let (loaded, ()) = tokio::join!(loader.run(receiver), feed);
+    let (loaded, ()) = tokio::join!(loader.run(receiver, drop), feed);
     loaded.unwrap();
     let listed: Vec<_> = objects.list(None).try_collect().await.unwrap();
     let mut published = BTreeMap::new();

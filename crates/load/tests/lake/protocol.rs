@@ -360,7 +360,8 @@ async fn a_404_covers_nothing_so_a_history_that_appears_later_is_read_whole() {
     common::run_not_found(store.clone(), &Plan::new(1, [1])).await.unwrap();
     let at = |days: i64| Timestamp::from_micros(common::START_MICROS + days * common::DAY_MICROS);
     let loader = common::open(store.clone(), &Plan::new(2, [1])).await.unwrap();
-    let wanted = Wanted { start: WantedStart::OfNewUsers(at(0)), end: at(20), lookback_micros: 0 };
+    let wanted =
+        Wanted { start: WantedStart::OfNewUsers(at(0)), end: at(20), lookback_micros: 0, again: None };
     let windows = loader.books().windows_to_ask(&owner(1), wanted, &AppClasses::default());
     assert_eq!(windows, [Window::new(at(0), at(20)).unwrap()]);
     loader.close().await.unwrap();

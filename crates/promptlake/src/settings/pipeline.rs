@@ -102,6 +102,8 @@ pub(crate) struct Cloud {
     pub(crate) graph_url: Url,
     /// The only origin that the secret goes to. Its path is `/`.
     pub(crate) login_url: Url,
+    /// Whether somebody typed them: then they are meant, whatever the platform says.
+    pub(crate) is_custom: bool,
 }
 
 /// How the app proves who it is: a description, without any secret.

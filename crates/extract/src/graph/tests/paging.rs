@@ -143,11 +143,29 @@ async fn what_does_not_pass_fails_the_slice_and_the_next_one_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_user_whose_pages_are_all_beyond_the_limit_costs_few_requests() {
+async fn a_later_page_that_is_not_found_is_no_word_on_the_user() {
+    // Once, and the list is begun again; for good, and he has failed.
+    for (times, status) in [(1, UserStatus::Extracted), (usize::MAX, UserStatus::Failed)] {
+        let mut left = times;
+        let bench = Bench::graph(move |seen| {
+            if seen.url.starts_with(NEXT) && left > 0 {
+                left -= 1;
+                return error(404, "NotFound", "");
+            }
+            page(1, (!seen.url.starts_with(NEXT)).then(|| link(1)).as_deref())
+        });
+        let outcome = bench.extract(vec![plan(1, 1)]).await;
+        assert_eq!(outcome.users[0].status, status, "{times}");
+        assert_eq!(outcome.slices.iter().filter(|slice| slice.2).count(), usize::from(times == 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_whose_pages_are_all_beyond_the_limit_comes_to_an_end() {
     let bench = Bench::graph(|_| reply(200, format!(r#"{{"value":["{}"]}}"#, "x".repeat(1 << 20))));
     let outcome = bench.extract(vec![plan(1, 1)]).await;
-    // The whole in pages of two sizes, its halves and theirs, and all of it once more at the end.
-    assert_eq!((bench.asked().len(), outcome.slices.len()), (16, 16));
+    // The whole in pages of two sizes, and its parts, six times halved; and all of it once more at the end.
+    assert_eq!((bench.asked().len(), outcome.slices.len()), (256, 256));
     assert!(outcome.slices.iter().all(|(_, pages, whole)| *pages == 0 && !whole));
     assert_eq!(outcome.users[0].status, UserStatus::Failed);
     assert!(reason(&outcome).contains("1048576 bytes"), "{}", reason(&outcome));

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use promptlake_flow::Event;
 use promptlake_model::UserStatus;
 
-use crate::UserPlan;
 use crate::graph::GraphSettings;
 use crate::graph::backoff::ATTEMPTS_MAX;
 use crate::graph::scripted::{Bench, MADE_UP, Reply, error, page, plan, reply, token, user};
@@ -122,15 +121,10 @@ async fn a_stop_ends_those_who_wait_for_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_most_pages_is_asked_first() {
+async fn users_are_asked_in_the_order_of_their_plans() {
     let settings = GraphSettings { concurrency: 1, ..settings() };
     let bench = bench(settings, |_| page(1, None));
-    let expecting = |number, pages_expected| UserPlan { pages_expected, ..plan(number, 1) };
-    bench
-        .extract(vec![expecting(1, 0), expecting(2, 7), expecting(3, 900), expecting(4, 7)])
-        .await
-        .result
-        .unwrap();
+    bench.extract([3, 2, 4, 1].map(|number| plan(number, 1)).to_vec()).await.result.unwrap();
     let asked: Vec<_> = bench.asked().iter().filter_map(|seen| user_of(&seen.url)).collect();
     assert_eq!(asked, [3, 2, 4, 1]);
 }
@@ -182,36 +176,45 @@ fn repeated(bench: &Bench) -> Vec<(u64, bool)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_moved_is_said_to_have() {
+async fn a_list_that_moved_is_read_again_at_the_end_until_it_is_still() {
+    for moves in 1..=2 {
+        let mut lists = 0;
+        let bench = bench(settings(), move |url| {
+            lists += u32::from(url.contains("$filter"));
+            // Equal records of one page are no sign of anything.
+            if lists <= moves { moved(url) } else { page(2, None) }
+        });
+        let outcome = bench.extract(vec![plan(1, 1)]).await;
+        let whole: Vec<bool> = outcome.slices.iter().map(|slice| slice.2).collect();
+        assert_eq!(whole, [vec![false; moves as usize], vec![true]].concat());
+        assert_eq!(repeated(&bench), vec![(1, true); moves as usize]);
+        assert_eq!(outcome.users[0].status, UserStatus::Extracted);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_never_is_still_counts_in_the_end_and_is_said_to_have_moved() {
     let bench = bench(settings(), moved);
     let outcome = bench.extract(vec![plan(1, 1)]).await;
-    assert_eq!(outcome.slices, [(10, 2, true)]);
-    assert_eq!(repeated(&bench), [(1, false)]);
+    assert_eq!(outcome.slices, [(10, 2, false), (MADE_UP, 2, false), (MADE_UP + 1, 2, true)]);
+    assert_eq!(repeated(&bench), [(1, true), (1, true), (1, false)]);
+    assert_eq!((outcome.users[0].status, outcome.users[0].page_count), (UserStatus::Extracted, 6));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_moved_is_read_again_at_the_end_until_it_is_still() {
+async fn what_came_twice_in_a_list_that_broke_off_is_not_told_of() {
     let mut lists = 0;
-    let settings = GraphSettings { reread: true, ..settings() };
-    let bench = bench(settings, move |url| {
+    let bench = bench(settings(), move |url| {
         lists += u32::from(url.contains("$filter"));
-        if lists <= 3 { moved(url) } else { page(2, None) }
+        let third = r#"{"@odata.nextLink":"https://graph.test/next?2","value":[{"id":1}]}"#;
+        match lists {
+            1 if url.contains("next?1") => reply(200, third),
+            1 if url.contains("next?2") => reply(410, "{}"),
+            1 => moved(url),
+            _ => page(1, None),
+        }
     });
     let outcome = bench.extract(vec![plan(1, 1)]).await;
-    let (slices, status) = (outcome.slices, outcome.users[0].status);
-    // Equal bytes on one page are a double as well.
-    assert_eq!(slices[..3], [(10, 2, false), (MADE_UP, 2, false), (MADE_UP + 1, 2, false)]);
-    assert_eq!(status, UserStatus::Extracted);
-    assert!(slices.last().unwrap().2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_list_that_never_is_still_counts_in_the_end() {
-    let settings = GraphSettings { reread: true, ..settings() };
-    let bench = bench(settings, moved);
-    let outcome = bench.extract(vec![plan(1, 1)]).await;
-    let whole: Vec<bool> = outcome.slices.iter().map(|slice| slice.2).collect();
-    assert_eq!(whole, [false, false, false, false, true]);
-    assert_eq!(repeated(&bench).last(), Some(&(1, false)));
-    assert_eq!((outcome.users[0].status, outcome.users[0].page_count), (UserStatus::Extracted, 10));
+    assert_eq!(repeated(&bench), []);
+    assert_eq!(outcome.users[0].status, UserStatus::Extracted);
 }

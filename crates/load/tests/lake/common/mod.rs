@@ -43,7 +43,12 @@ pub(crate) fn page(slice: &Arc<Slice>, user: u128, index: u32) -> PageBatch {
     let numbers: Vec<u64> = (first..first + RECORDS_A_PAGE).collect();
     let created = |number: u64| Timestamp::from_micros(START_MICROS + number.cast_signed() * 3_600_000_000);
     let id = |number: u64| RecordId((user << 64) | u128::from(number));
-    let records = numbers.iter().map(|n| RecordKey { id: id(*n), day: PartitionDay::Day(created(*n).day()) });
+    let key = |n: &u64| RecordKey {
+        id: id(*n),
+        day: PartitionDay::Day(created(*n).day()),
+        created_at: Some(created(*n)),
+    };
+    let records = numbers.iter().map(key);
     let interactions: Vec<(RecordId, Timestamp)> = numbers.iter().map(|n| (id(*n), created(*n))).collect();
     let linked: Vec<(RecordId, Timestamp)> =
         numbers.iter().filter(|n| *n % 2 == 0).map(|n| (id(*n), created(*n))).collect();
@@ -208,7 +213,7 @@ pub(crate) async fn run_with_stale_after(
             }
         }
     };
-    let (loaded, ()) = tokio::join!(loader.run(receiver), feed);
+    let (loaded, ()) = tokio::join!(loader.run(receiver, drop), feed);
     loaded
 }
 
@@ -222,7 +227,7 @@ pub(crate) struct Fed {
 pub(crate) async fn start(store: Store, plan: &Plan, stale_after: Duration) -> Result<Fed, LoadError> {
     let loader = open_with_stale_after(store, plan, stale_after).await?;
     let (sender, receiver) = mpsc::channel(1);
-    let loaded = tokio::task::spawn_local(loader.run(receiver));
+    let loaded = tokio::task::spawn_local(loader.run(receiver, drop));
     Ok(Fed { sender, loaded })
 }
 
@@ -252,7 +257,7 @@ pub(crate) async fn run_cut_off(store: Store, plan: &Plan) -> Result<Loaded, Loa
     sender.send(Loading::SliceEnd(end)).await.unwrap();
     sender.send(Loading::UserEnd(user_end(plan.users[0], 1))).await.unwrap();
     drop(sender);
-    loader.run(receiver).await
+    loader.run(receiver, drop).await
 }
 
 /// Everything comes, and then a stop before the end.
@@ -267,7 +272,7 @@ pub(crate) async fn run_and_stop(store: Store, plan: &Plan) -> Result<Loaded, Lo
     }
     drop(sender);
     plan.stop.cancel();
-    loader.run(receiver).await
+    loader.run(receiver, drop).await
 }
 
 /// A page of undated records, and a thing that can't be read; on another day with each run.
@@ -286,7 +291,7 @@ pub(crate) async fn run_undated_and_reject(store: Store, plan: &Plan) -> Result<
     sender.send(held(page).await).await.unwrap();
     sender.send(Loading::UserEnd(user_end(user, 1))).await.unwrap();
     drop(sender);
-    loader.run(receiver).await
+    loader.run(receiver, drop).await
 }
 
 /// The source does not know the user: not a page, and nothing is covered.
@@ -299,7 +304,7 @@ pub(crate) async fn run_not_found(store: Store, plan: &Plan) -> Result<Loaded, L
     let end = UserEnd { status: UserStatus::NotFound, http_status: Some(404), ..user_end(user, 0) };
     sender.send(Loading::UserEnd(end)).await.unwrap();
     drop(sender);
-    loader.run(receiver).await
+    loader.run(receiver, drop).await
 }
 
 /// A saved file with the first page of a user.
@@ -315,7 +320,7 @@ pub(crate) async fn run_import(store: Store, plan: &Plan) -> Result<Loaded, Load
     sender.send(Loading::SliceEnd(end)).await.unwrap();
     sender.send(Loading::UserEnd(user_end(user, 1))).await.unwrap();
     drop(sender);
-    loader.run(receiver).await
+    loader.run(receiver, drop).await
 }
 
 /// The same undated records in two slices of one user: they pass every window.
@@ -332,7 +337,7 @@ pub(crate) async fn run_undated_twice(store: Store, plan: &Plan) -> Result<Loade
     }
     sender.send(Loading::UserEnd(user_end(user, 2))).await.unwrap();
     drop(sender);
-    loader.run(receiver).await
+    loader.run(receiver, drop).await
 }
 
 fn reject(user: u128) -> RecordBatch {

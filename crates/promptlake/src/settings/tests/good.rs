@@ -152,6 +152,7 @@ fn a_real_tenant_with_every_setting() {
             cloud: Cloud {
                 graph_url: Url::parse("https://graph.example.com").unwrap(),
                 login_url: Url::parse("http://127.0.0.1:8080").unwrap(),
+                is_custom: true,
             },
             tenant_id: meant::<TenantId>(TENANT),
             credential: Credential::ClientSecret {

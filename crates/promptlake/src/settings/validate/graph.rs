@@ -77,7 +77,7 @@ fn servers(typed: &SourceTable, cloud: CloudName) -> Result<Cloud, Problem> {
     let of = |graph: &str, login: &str| {
         let url =
             |host: &str| Url::parse(&format!("https://{host}/")).expect("a host of the table is a host");
-        Cloud { graph_url: url(graph), login_url: url(login) }
+        Cloud { graph_url: url(graph), login_url: url(login), is_custom: false }
     };
     Ok(match cloud {
         CloudName::UsGovL4 => of("graph.microsoft.us", "login.microsoftonline.us"),
@@ -85,6 +85,7 @@ fn servers(typed: &SourceTable, cloud: CloudName) -> Result<Cloud, Problem> {
         CloudName::Custom => Cloud {
             graph_url: SOURCE.required("graph_url", typed.graph_url.as_ref())?.0,
             login_url: SOURCE.required("login_url", typed.login_url.as_ref())?.0,
+            is_custom: true,
         },
         CloudName::Global | CloudName::Emulator => of("graph.microsoft.com", "login.microsoftonline.com"),
     })
