@@ -1,6 +1,6 @@
 //! No log line, at any level, holds a token, a secret, a body or a paging token.
 
-use graph_emulator::{Access, Rule, ScriptedAnswer, ServerOptions, TenantSpec};
+use graph_emulator::{Access, RequestKind, Rule, ScriptedAnswer, ServerOptions, TenantSpec};
 use promptlake_tests::duckdb::{files_of, query};
 use promptlake_tests::lake::Lake;
 use promptlake_tests::program::{finish, run_command};
@@ -12,6 +12,19 @@ const TOKEN: &str = "eyJ";
 /// Long enough that no log line has it by chance.
 const WORDS_CHARS: usize = 24;
 
+/// What stands in the bodies of answers that refuse or make no sense: words of whoever was asked about, or of anybody on
+/// the way.
+const IN_ERRORS: &str = "marker-in-an-error-body";
+
+/// An error whose message, details and text beside them are nobody's business either.
+fn telling(status: u16) -> ScriptedAnswer {
+    let body = format!(
+        r#"{{"error":{{"code":"SomeCode","message":"{IN_ERRORS} 1","innerError":{{"message":"{IN_ERRORS} 2",
+           "details":["{IN_ERRORS} 3"]}}}},"text":"{IN_ERRORS} 4"}}"#
+    );
+    ScriptedAnswer::Status { status, headers: Vec::new(), body }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_log_line_holds_what_is_nobodys_business() {
     let spec = TenantSpec::default().with_seed(6).with_users(12).with_interactions(2_000);
@@ -20,12 +33,18 @@ async fn no_log_line_holds_what_is_nobodys_business() {
     let open = |user: &graph_emulator::User| user.access == Access::Open;
     let failing = emulator.tenant().users().filter(open).last().unwrap().id;
     emulator.replace_script(vec![
-        Rule::status(409, u32::MAX).for_user(failing),
-        Rule::status(503, 2),
-        Rule::status(401, 1),
+        Rule::always(telling(409), u32::MAX).for_user(failing),
+        Rule::always(telling(503), 2),
+        Rule::always(telling(401), 1),
+        // What is read as a page, and is none.
+        Rule::always(telling(200), 1),
+        Rule::always(
+            ScriptedAnswer::Status { status: 502, headers: Vec::new(), body: IN_ERRORS.to_owned() },
+            1,
+        ),
         Rule::always(ScriptedAnswer::NotJson, 2),
         Rule::always(ScriptedAnswer::CutOff, 2),
-        Rule::status(410, 1).at_page(1),
+        Rule::always(telling(410), 1).at_page(1),
     ]);
     let lake = Lake::new();
     let mut command = run_command(&pipeline(&emulator, &lake, ""), emulator.client_secret());
@@ -46,7 +65,11 @@ async fn no_log_line_holds_what_is_nobodys_business() {
     let words: Vec<String> =
         query(&words).into_iter().map(|row| row[0].as_str().unwrap().to_owned()).collect();
     assert!(words.len() > 100, "{} beginnings of texts", words.len());
-    let planted = [emulator.client_secret(), TOKEN, "skiptoken", "Bearer"].map(str::to_owned);
+    let report = emulator.report();
+    for status in [401, 409, 410, 502, 503] {
+        assert!(report.answered(RequestKind::Interactions, status) > 0, "nothing was answered {status}");
+    }
+    let planted = [emulator.client_secret(), TOKEN, "skiptoken", "Bearer", IN_ERRORS].map(str::to_owned);
     for text in planted.iter().chain(&words) {
         let line = ended.said.lines().find(|line| line.contains(text.as_str()));
         assert!(line.is_none(), "{text:?} is in the log: {}", line.unwrap_or_default());

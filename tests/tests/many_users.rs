@@ -23,14 +23,17 @@ const PEAK_MIB_MAX: u64 = 256;
 const LIMIT_MIB: u64 = 128;
 const _: () = assert!(LIMIT_MIB + BEYOND_LIMIT_MIB <= PEAK_MIB_MAX, "the law of memory is the stricter one");
 
-/// What reading the books of all users may take.
-const LEDGER_MS_MAX: u64 = 1_000;
-
 /// Users listed by one request of the directory.
 const USERS_A_PAGE: u64 = 999;
 
 fn users() -> u32 {
     if is_full() { 100_000 } else { 10_000 }
+}
+
+/// What reading the books may take: a millisecond for a hundred users, and at least what a machine with other work to do
+/// makes of a few files.
+fn ledger_ms_max() -> u64 {
+    (u64::from(users()) / 100).max(200)
 }
 
 async fn start() -> Emulator {
@@ -89,7 +92,7 @@ async fn users_with_nothing_new_cost_a_request_each_and_little_memory() {
     let [listed, listed_before] = [&after, &before].map(|report| report.requests(RequestKind::Users));
     assert!(listed - listed_before <= 3 * users.div_ceil(USERS_A_PAGE), "{listed_before} {listed}");
     println!("the run with nothing new said:\n{}", ended.said);
-    assert!(ledger_ms < LEDGER_MS_MAX, "the books were read in {ledger_ms} ms");
+    assert!(ledger_ms < ledger_ms_max(), "the books were read in {ledger_ms} ms");
 
     // Nothing new, and everybody is covered to the end of this run.
     assert_eq!(lake.rows(Table::Interactions), totals.interactions);

@@ -1,12 +1,11 @@
-//! Histories of which a part can't be had: all around it is read and covered, and it is said what is not.
+//! Histories that are read in parts: since a list fails far down, since they are long, or since a part of them was never
+//! asked for.
 #![expect(clippy::unwrap_used, reason = "what a test does not get, fails it")]
 
 use graph_emulator::{Emulator, Rule, ScriptedAnswer, ServerOptions, Tenant, TenantSpec, User};
 use promptlake_model::Table;
 use promptlake_tests::duckdb::{files_of, number, query};
-use promptlake_tests::is_full;
 use promptlake_tests::lake::Lake;
-use promptlake_tests::poison::{Poison, PoisonedGraph};
 use promptlake_tests::program::{Ended, finish, run_command};
 use promptlake_tests::tenant::{pipeline, serve};
 
@@ -56,56 +55,6 @@ fn last_of_users(lake: &Lake, user: &User) -> (String, String) {
         user.id
     ));
     (rows[0][0].as_str().unwrap().to_owned(), rows[0][1].as_str().unwrap().to_owned())
-}
-
-async fn assert_all_but_one_record_is_read(poison: Poison) {
-    let emulator = tenant(3, 3_000).await;
-    let (lake, tenant) = (Lake::new(), emulator.tenant());
-    let user = busiest(tenant);
-    let records: Vec<_> = tenant.expected_records(&user).collect();
-    // Half-way, at a whole millisecond and alone there.
-    let alone =
-        |us: i64| records.iter().filter(|other| (other.created_at_us - us).abs() < 3_000).count() == 1;
-    let bad = records[records.len() / 2..]
-        .iter()
-        .find(|record| record.created_at_us % 1_000 == 0 && alone(record.created_at_us));
-    let bad = bad.unwrap();
-    let graph = PoisonedGraph::start(&emulator.graph_url(), &bad.interaction_id, poison).await;
-    let through = [format!("source.graph_url={}", graph.url())];
-
-    for attempt in 1..=2 {
-        let ended = run(&emulator, &lake, &through).await;
-        ended.assert_code(3);
-        assert_eq!(lake.rows(Table::Interactions), tenant.totals().interactions - 1, "{}", ended.said);
-        lake.assert_no_row_twice();
-        let windows = covered(&lake, &user);
-        for record in &records {
-            let is_bad = record.interaction_id == bad.interaction_id;
-            assert_eq!(holds(&windows, record.created_at_us), !is_bad, "after run {attempt}");
-        }
-        assert!([-1, 1_000].iter().all(|near| holds(&windows, bad.created_at_us + near)));
-        let (status, reason) = last_of_users(&lake, &user);
-        assert_eq!(status, "failed");
-        assert!(reason.starts_with("all but 1 window is read: ["), "{reason}");
-    }
-    graph.heal();
-    run(&emulator, &lake, &through).await.assert_code(0);
-    lake.assert_holds(tenant);
-    assert!(holds(&covered(&lake, &user), bad.created_at_us));
-    emulator.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn all_but_a_record_that_is_too_long_is_read() {
-    assert_all_but_one_record_is_read(Poison::Swells).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn all_but_a_record_that_the_server_fails_at_is_read() {
-    if is_full() {
-        // With the waits that a server in trouble is given: some minutes.
-        assert_all_but_one_record_is_read(Poison::Fails).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,5 +123,61 @@ async fn more_pages_than_the_setting_allows_are_an_error() {
     assert!(!holds(&covered(&lake, &user), (WINDOW_MS.0 + 1) * 1_000));
     run(&emulator, &lake, &[]).await.assert_code(0);
     lake.assert_holds(emulator.tenant());
+    emulator.shutdown().await;
+}
+
+/// The parts of a user's history that are said to be covered, in order, with the pages that each took.
+fn parts_covered(lake: &Lake, user: &User) -> Vec<(i64, i64, u64)> {
+    let rows = query(&format!(
+        "SELECT epoch_us(covered_from), epoch_us(covered_to), page_count FROM {} WHERE user_id = '{}' ORDER BY 1",
+        files_of(&lake.path(), "coverage"),
+        user.id
+    ));
+    let part = |row: Vec<serde_json::Value>| {
+        (row[0].as_i64().unwrap(), row[1].as_i64().unwrap(), row[2].as_u64().unwrap())
+    };
+    rows.into_iter().map(part).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_history_of_one_user_is_read_in_parts_at_once() {
+    /// 2025-02-15, from which on the first run reads.
+    const LATE_START_US: i64 = 1_739_577_600_000_000;
+    /// Pages for which a list is worth a part of its own.
+    const PART_PAGES: u64 = 20;
+    let emulator = tenant(1, 8_000).await;
+    // Shortly after its end: what was read says how long the rest will be.
+    emulator.show_as_of(WINDOW_MS.1 + 3_600_000);
+    // So slow that lists that are read at once are seen to be.
+    let slow = ScriptedAnswer::Delay(std::time::Duration::from_millis(50));
+    emulator.replace_script(vec![Rule::always(slow, u32::MAX)]);
+    let (lake, tenant) = (Lake::new(), emulator.tenant());
+    let user = busiest(tenant);
+    run(&emulator, &lake, &[r#"source.start="2025-02-15""#.to_owned()]).await.assert_code(0);
+    assert_eq!(
+        lake.rows(Table::Interactions),
+        tenant.totals_in(LATE_START_US / 1_000, i64::MAX).interactions
+    );
+    assert_eq!(emulator.report().interactions_concurrent_max, 1, "of whom nothing is known has one list");
+    let known = parts_covered(&lake, &user);
+    let [(late_start_us, end_us, pages)] = known[..] else { panic!("{known:?}") };
+    assert_eq!(late_start_us, LATE_START_US);
+
+    run(&emulator, &lake, &[]).await.assert_code(0);
+    lake.assert_holds(tenant);
+    let parts = parts_covered(&lake, &user);
+    println!("{parts:?}");
+    // As many pages to a day as before, in parts of no more than is worth one.
+    let micros = |from_us: i64, to_us: i64| u128::try_from(to_us - from_us).unwrap();
+    let (asked, known) = (micros(WINDOW_MS.0 * 1_000, late_start_us), micros(late_start_us, end_us));
+    let expected = u64::try_from(u128::from(pages) * asked / known).unwrap();
+    let parts_expected = expected.div_ceil(PART_PAGES);
+    assert!(parts_expected > 1, "{expected} pages are expected");
+    assert_eq!(parts.len() as u64, parts_expected + 1, "{parts:?}");
+    assert!(parts.windows(2).all(|pair| pair[0].1 == pair[1].0), "{parts:?}");
+    assert_eq!((parts[0].0, parts[parts.len() - 1].1), (WINDOW_MS.0 * 1_000, end_us));
+    // On a machine with other work to do, perhaps not all of them.
+    let at_once = emulator.report().interactions_concurrent_max;
+    assert!((2..=parts_expected).contains(&at_once), "{at_once} at once");
     emulator.shutdown().await;
 }

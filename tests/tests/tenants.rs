@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use graph_emulator::{
-    Emulator, LimitKeeping, ListChange, ListChangeKind, RequestKind, RetryAfterForm, Rule, ServerOptions,
-    TenantSpec,
+    Emulator, LimitKeeping, ListChange, ListChangeKind, RequestKind, RetryAfterForm, Rule, ScriptedAnswer,
+    ServerOptions, TenantSpec,
 };
 use promptlake_model::Table;
 use promptlake_tests::duckdb::{files_of, number, query};
@@ -213,39 +213,53 @@ async fn equal_users_and_records_of_two_tenants_stay_apart() {
 /// How much longer a tenant may take beside one that is throttled than alone: what two runs of one tenant differ by.
 const TIMES_ALONE_MAX: f64 = 1.1;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_keeps_its_rate_beside_one_that_is_throttled() {
-    // Everybody answers, in pages of one record: some twenty seconds at the full rate.
-    let spec = |seed, interactions| {
-        let spec = TenantSpec::default().with_seed(seed).with_users(60).with_interactions(interactions);
-        spec.with_unlicensed_share(0.0).with_forbidden_share(0.0).with_unknown_share(0.0)
-    };
-    let options = || ServerOptions {
+/// The rate that is set, in requests a second.
+const RATE: u32 = 25;
+
+/// A tenant in which everybody answers.
+fn all_answer(seed: u64, users: u32, interactions: u64) -> TenantSpec {
+    let spec = TenantSpec::default().with_seed(seed).with_users(users).with_interactions(interactions);
+    spec.with_unlicensed_share(0.0).with_forbidden_share(0.0).with_unknown_share(0.0)
+}
+
+/// Pages of one record, and no limit: what is kept is the client's own rate, and no 429 slows it down.
+fn without_limit() -> ServerOptions {
+    ServerOptions {
         page_records_max: Some(1),
         ragged_pages: false,
-        limit_keeping: Some(LimitKeeping::SlidingWindow),
+        requests_per_second: None,
         ..ServerOptions::default()
-    };
-    // It lets a tenth through, and whoever comes too early waits for longer.
-    let narrow = ServerOptions {
+    }
+}
+
+/// It lets a tenth of the rate through, and whoever comes too early waits for longer.
+fn narrow() -> ServerOptions {
+    ServerOptions {
         requests_per_second: Some(3),
+        limit_keeping: Some(LimitKeeping::SlidingWindow),
         retry_after: Some(RetryAfterForm::Seconds),
-        ..options()
-    };
-    let alone = serve(spec(11, 500), options()).await;
-    let free = serve(spec(11, 500).with_tenant_number(1), options()).await;
-    let throttled = serve(spec(12, 60), narrow).await;
+        ..without_limit()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_keeps_its_rate_beside_one_that_is_throttled() {
+    const REQUESTS: u32 = 500;
+    let spec = all_answer(11, 60, u64::from(REQUESTS));
+    let alone = serve(spec.clone(), without_limit()).await;
+    let free = serve(spec.with_tenant_number(1), without_limit()).await;
+    let throttled = serve(all_answer(12, 60, 60), narrow()).await;
 
     let (alone_lake, lake) = (Lake::new(), Lake::new());
-    let mut by_itself = run_command(&tenants_at(25, &[&alone], &alone_lake), "");
+    let mut by_itself = run_command(&tenants_at(RATE, &[&alone], &alone_lake), "");
     by_itself.env("SECRET_0", alone.client_secret());
-    let mut both = run_command(&tenants_at(25, &[&throttled, &free], &lake), "");
+    let mut both = run_command(&tenants_at(RATE, &[&throttled, &free], &lake), "");
     both.env("SECRET_0", throttled.client_secret()).env("SECRET_1", free.client_secret());
     let (first, second) = tokio::join!(run(by_itself, &[]), run(both, &[]));
     first.assert_code(0);
     second.assert_code(0).assert_said("answered 429");
-    assert_rows_of(&alone_lake, &alone, 500);
-    assert_rows_of(&lake, &free, 500);
+    assert_rows_of(&alone_lake, &alone, u64::from(REQUESTS));
+    assert_rows_of(&lake, &free, u64::from(REQUESTS));
     assert_rows_of(&lake, &throttled, 60);
 
     let took = |emulator: &Emulator| emulator.report().interactions_took().unwrap().as_secs_f64();
@@ -256,9 +270,49 @@ async fn a_tenant_keeps_its_rate_beside_one_that_is_throttled() {
         throttled.report().throttled
     );
     assert!(throttled.report().throttled > 0);
-    assert!(alone_s > 10.0, "what took {alone_s} s kept to no rate");
+    assert!(beside_s < took(&throttled), "it was throttled all the while");
+    // No faster than Graph's short limit lets anybody be, and no slower than the rate that is set.
+    let at = |per_second: u32| f64::from(REQUESTS) / f64::from(per_second);
+    assert!(alone_s > at(30), "what took {alone_s:.2} s kept to no rate");
+    assert!(beside_s <= at(RATE) * TIMES_ALONE_MAX, "{beside_s:.2} s for {REQUESTS} requests");
     assert!(beside_s <= alone_s * TIMES_ALONE_MAX, "{beside_s:.2} s beside, {alone_s:.2} s alone");
     for emulator in [alone, free, throttled] {
+        emulator.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_whose_answers_are_slow_keeps_its_rate_beside_one_that_is_throttled() {
+    // What is asked at the full rate for half a minute by users enough, whose lists go on one answer after the other.
+    const REQUESTS: u64 = 900;
+    // The seconds of it in which there are users enough.
+    const STEADY_S: std::ops::Range<i64> = 6..26;
+    // As much of the rate that is set as has to be left.
+    const SHARE_LEFT: f64 = 0.85;
+    let free = serve(all_answer(13, 300, REQUESTS), without_limit()).await;
+    let a_second = ScriptedAnswer::Delay(std::time::Duration::from_secs(1));
+    free.replace_script(vec![Rule::always(a_second, u32::MAX)]);
+    let throttled = serve(all_answer(14, 80, 80), narrow()).await;
+    let lake = Lake::new();
+    let mut both = run_command(&tenants_at(RATE, &[&throttled, &free], &lake), "");
+    both.env("SECRET_0", throttled.client_secret()).env("SECRET_1", free.client_secret());
+    run(both, &[]).await.assert_code(0).assert_said("answered 429");
+    assert_rows_of(&lake, &free, REQUESTS);
+    assert_rows_of(&lake, &throttled, 80);
+    lake.assert_no_row_twice();
+
+    let (report, beside) = (free.report(), throttled.report());
+    let began = *report.interactions_by_second.keys().next().unwrap();
+    let steady = began + STEADY_S.start..began + STEADY_S.end;
+    let requests: u64 = report.interactions_by_second.range(steady.clone()).map(|(_, count)| count).sum();
+    let refused: u64 = beside.throttled_by_second.range(steady).map(|(_, count)| count).sum();
+    println!("{requests} requests in {STEADY_S:?} s, while {refused} of another tenant were refused");
+    assert!(refused > 0, "the other was not throttled meanwhile");
+    let steady_s = u32::try_from(STEADY_S.end - STEADY_S.start).unwrap();
+    let least = f64::from(steady_s * RATE) * SHARE_LEFT;
+    let requests = f64::from(u32::try_from(requests).unwrap());
+    assert!(requests >= least, "{requests} requests in {steady_s} s, fewer than {least}");
+    for emulator in [free, throttled] {
         emulator.shutdown().await;
     }
 }

@@ -33,6 +33,8 @@ pub(crate) enum Purpose {
     Joining = 18,
     Fault = 19,
     Readable = 20,
+    ListOrder = 21,
+    InnerError = 22,
 }
 
 /// A `SplitMix64` sequence.

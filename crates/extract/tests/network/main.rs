@@ -2,6 +2,7 @@
 
 mod authority;
 mod deadlines;
+mod downgrade;
 mod support;
 mod tls;
 

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::script::GZIP_BOMB_BYTES_MAX;
 use crate::instant::{self, TICKS_PER_MS};
+use crate::random::{Chance, Purpose};
 
 const JSON: HeaderValue = HeaderValue::from_static(
     "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8",
@@ -73,6 +74,31 @@ pub(super) struct RequestIds {
     pub(super) client_request_id: Option<String>,
 }
 
+/// How error bodies name their inner error: Graph's services spell it in both ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InnerErrorName {
+    CamelCase,
+    LowerCase,
+}
+
+impl InnerErrorName {
+    /// The spelling of the tenant of a seed.
+    pub(super) fn of_seed(seed: u64) -> Self {
+        if Chance::at(seed, Purpose::InnerError, [0, 0]).percent(50) {
+            Self::CamelCase
+        } else {
+            Self::LowerCase
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::CamelCase => "innerError",
+            Self::LowerCase => "innererror",
+        }
+    }
+}
+
 impl GraphError {
     pub(super) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), headers: Vec::new() }
@@ -87,16 +113,17 @@ impl GraphError {
         Self { headers, ..self }
     }
 
-    /// The error as Graph answers it.
-    pub(super) fn answer(&self, ids: &RequestIds, unix_ms: i64) -> Answer {
+    /// The error as Graph answers it. Its inner error has one of its own, since they are nested to any depth.
+    pub(super) fn answer(&self, ids: &RequestIds, unix_ms: i64, inner: InnerErrorName) -> Answer {
         let date = instant::text(unix_ms.saturating_mul(TICKS_PER_MS), 0);
         let client_request_id = ids.client_request_id.as_ref().unwrap_or(&ids.request_id);
         let inner_error = json!({
             "date": date.trim_end_matches('Z'),
             "request-id": ids.request_id,
             "client-request-id": client_request_id,
+            inner.text(): { "code": self.code },
         });
-        let error = json!({ "code": self.code, "message": self.message, "innerError": inner_error });
+        let error = json!({ "code": self.code, "message": self.message, inner.text(): inner_error });
         let answer = Answer::json(self.status, &json!({ "error": error })).with_headers(&self.headers);
         if self.status == 401 { answer.with_header("www-authenticate", "Bearer realm=\"\"") } else { answer }
     }
@@ -231,12 +258,26 @@ mod tests {
 
     use flate2::read::GzDecoder;
 
-    use super::{Answer, accepts_gzip, gzip};
+    use super::{Answer, GraphError, InnerErrorName, RequestIds, accepts_gzip, gzip};
 
     fn inflated(body: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
         GzDecoder::new(body).read_to_end(&mut bytes).unwrap();
         bytes
+    }
+
+    #[test]
+    fn seeds_spell_inner_errors_in_both_ways_and_nest_them() {
+        let ids = RequestIds { request_id: "r".to_owned(), client_request_id: None };
+        for (name, spelled) in
+            [(InnerErrorName::CamelCase, "innerError"), (InnerErrorName::LowerCase, "innererror")]
+        {
+            assert!((0..16).any(|seed| InnerErrorName::of_seed(seed) == name), "{spelled}");
+            let answer = GraphError::new(403, "Forbidden", "No.").answer(&ids, 0, name);
+            let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+            let inner = &body["error"][spelled];
+            assert_eq!((&inner["request-id"], &inner[spelled]["code"]), (&"r".into(), &"Forbidden".into()));
+        }
     }
 
     #[test]

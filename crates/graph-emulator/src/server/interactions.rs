@@ -1,4 +1,4 @@
-//! The interactions call: one page of a user's history, newest first.
+//! The interactions call: one page of a user's history, newest first unless an option wants another order.
 //!
 //! A page is found by its place in the whole history, so that a page costs its records and not those before.
 //! Pages can be ragged, as real ones are: shorter than asked for, or empty though more follow. Only a missing
@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::answer::{Answer, GraphError};
 use super::directory::{invalid_top, no_resource};
+use super::list_order::ListOrder;
 use super::query::{Filter, Parameters};
 use super::state::Call;
 use super::{ServerOptions, base64};
@@ -23,6 +24,9 @@ use crate::text::append;
 /// Records of a page without `$top`, and the most with it.
 pub(super) const TOP_DEFAULT: u32 = 10;
 pub(super) const TOP_MAX: u32 = 100;
+
+/// Query options that Graph takes elsewhere, but not on this call.
+const REFUSED_OPTIONS: [&str; 5] = ["$orderby", "$count", "$expand", "$search", "$select"];
 
 /// What a page token says: how far the list has been given, how many empty pages came since a full one, and which page
 /// of the list it is, counted from 0.
@@ -41,18 +45,19 @@ pub(super) struct PageRequest {
     filter: Filter,
     cursor: Cursor,
     is_ragged: bool,
-    /// The positions of the list's records in their order, of a list that can change; then tokens count records of the
-    /// list, and else positions of the history.
+    order: ListOrder,
+    /// The positions of the list's records in their order, of a list that can change or is not newest first; then tokens
+    /// count records of the list, and else positions of the history.
     arranged: Option<Vec<u64>>,
 }
 
-/// A list that can change, before a change.
+/// A list whose positions are all known, before a change.
 pub(super) mod at_rest {
     /// The list with the place of a request in it.
     #[derive(Debug)]
     pub(crate) struct List {
         pub(crate) user_index: u32,
-        /// The positions of its records, newest first.
+        /// The positions of its records, in their order.
         pub(crate) positions: Vec<u64>,
         pub(crate) top: u64,
         pub(crate) page: u64,
@@ -78,6 +83,9 @@ impl PageRequest {
         if let Some(model) = query.get("model").filter(|model| !matches!(*model, "A" | "B")) {
             return Err(GraphError::bad_request(format!("The model '{model}' is neither 'A' nor 'B'.")));
         }
+        if let Some(option) = REFUSED_OPTIONS.iter().find(|option| query.get(option).is_some()) {
+            return Err(GraphError::bad_request(format!("Query option '{option}' is not allowed.")));
+        }
         let top = query.top(TOP_DEFAULT, TOP_MAX).ok_or_else(|| invalid_top(TOP_MAX))?;
         let top = top.min(options.page_records_max.unwrap_or(TOP_MAX)) as usize;
         let filter = query.get("$filter").map(Filter::read).transpose().map_err(GraphError::bad_request)?;
@@ -88,7 +96,8 @@ impl PageRequest {
                 "Filtering by createdDateTime is not supported for this tenant.",
             ));
         }
-        Ok(Self { user, top, filter, cursor, is_ragged: options.ragged_pages, arranged: None })
+        let (is_ragged, order) = (options.ragged_pages, options.order);
+        Ok(Self { user, top, filter, cursor, is_ragged, order, arranged: None })
     }
 
     /// Whether the page costs too little to be made on another thread: no position is left to look at.
@@ -97,14 +106,16 @@ impl PageRequest {
         places.end <= self.cursor.skip.max(places.start)
     }
 
-    /// Puts the list in the order in which `arrange` wants it.
+    /// Puts the list in its order, and then as `arrange` wants it.
     pub(super) fn arrange(&mut self, tenant: &Tenant, arrange: impl FnOnce(at_rest::List) -> Vec<u64>) {
         let history = tenant.history(self.user.index);
         let newest_first = self.places(&history).map(|place| history.records - 1 - place);
         let passing = newest_first.filter(|position| self.passing(&history, *position).is_some());
+        let mut positions: Vec<u64> = passing.collect();
+        self.order.arrange(&history, &mut positions);
         let list = at_rest::List {
             user_index: self.user.index,
-            positions: passing.collect(),
+            positions,
             top: self.top as u64,
             page: self.cursor.page,
             skip: self.cursor.skip,

@@ -16,7 +16,8 @@ const MINUTE: Duration = Duration::from_mins(1);
 pub enum LimitKeeping {
     /// A small bucket that fills up steadily, so that no minute and no second holds more than it may.
     TokenBucket,
-    /// Counts that begin anew: a window begins with the first request after the former has ended.
+    /// Counts that begin anew: a window begins with the first request after the former has ended. A second or a minute
+    /// that lies across such a boundary can hold almost twice what one window lets through.
     FixedWindow,
     /// A log of the requests of the last second and the last minute.
     SlidingWindow,
@@ -38,9 +39,9 @@ pub enum RetryAfterForm {
 /// A limit, and how it is kept and told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestLimit {
-    /// Requests that pass in any second.
+    /// Requests that pass in any second; with a fixed window, in each of its windows of a second.
     pub per_second: NonZeroU32,
-    /// Requests that pass in any minute.
+    /// Requests that pass in any minute; with a fixed window, in each of its windows of a minute.
     pub per_minute: NonZeroU32,
     /// How it is kept.
     pub keeping: LimitKeeping,

@@ -61,6 +61,9 @@ pub(super) struct TokenRequest<'a> {
     pub(super) tenant_id: &'a str,
     /// The URL that is asked, which assertions name as their audience.
     pub(super) url: &'a str,
+    /// The origin of Graph, for which alone a token can be asked.
+    pub(super) graph: &'a str,
+    /// Empty where the body says that it is no form.
     pub(super) form: &'a Parameters,
     pub(super) unix_ms: i64,
 }
@@ -101,8 +104,8 @@ impl Login {
 
     fn grant_of_form(&self, form: &Parameters) -> GrantKind {
         match (form.get("client_secret"), form.get("client_assertion")) {
-            (Some(_), _) => GrantKind::Secret,
-            (None, None) => GrantKind::Other,
+            (Some(_), None) => GrantKind::Secret,
+            (Some(_), Some(_)) | (None, None) => GrantKind::Other,
             (None, Some(assertion)) => {
                 let is_federated = lock(&self.federated_tokens).iter().any(|token| token == assertion);
                 let takes_certificates = !self.certificates.is_empty();
@@ -126,7 +129,12 @@ impl Login {
                 format!("Tenant '{id}' not found. Check to make sure you have the correct tenant ID.");
             return error("invalid_request", 90_002, message);
         }
-        if field("grant_type") != Some("client_credentials") {
+        let Some(grant_type) = field("grant_type") else {
+            let message = "The request body must contain the following parameter: 'grant_type'. \
+                Only a body of application/x-www-form-urlencoded is read.";
+            return error("invalid_request", 900_144, message.to_owned());
+        };
+        if grant_type != "client_credentials" {
             let message = "The app requested an unsupported grant type.".to_owned();
             return error("unsupported_grant_type", 70_003, message);
         }
@@ -136,14 +144,33 @@ impl Login {
                 format!("Application with identifier '{client_id}' was not found in the directory.");
             return error("unauthorized_client", 700_016, message);
         }
-        if !field("scope").is_some_and(|scope| scope.ends_with("/.default")) {
-            let message = "The provided value for the input parameter 'scope' is not valid.".to_owned();
+        let scope = field("scope").unwrap_or_default();
+        if scope.strip_suffix("/.default") != Some(request.graph) {
+            let message = format!(
+                "The provided value for the input parameter 'scope' is not valid. The scope '{scope}' is not \
+                 '{}/.default'.",
+                request.graph
+            );
             return error("invalid_scope", 70_011, message);
         }
+        self.check_proof(tenant, request)
+    }
+
+    /// Whether the application shows that it is itself, in one way.
+    fn check_proof(&self, tenant: &Tenant, request: &TokenRequest<'_>) -> Result<(), LoginError> {
+        let field = |name| request.form.get(name).filter(|value| !value.is_empty());
         match (field("client_secret"), field("client_assertion")) {
-            (Some(secret), _) if secret == tenant.client_secret() => Ok(()),
-            (Some(_), _) => {
-                let message = format!("Invalid client secret provided for app '{client_id}'.");
+            // A client must not show itself in more than one way at once (RFC 6749, section 2.3).
+            (Some(_), Some(_)) => {
+                let message =
+                    "Invalid request. Request is malformed or invalid: it has both 'client_secret' and \
+                    'client_assertion'."
+                        .to_owned();
+                Err(LoginError { status: 400, error: "invalid_request", code: 9_002_313, message })
+            }
+            (Some(secret), None) if secret == tenant.client_secret() => Ok(()),
+            (Some(_), None) => {
+                let message = format!("Invalid client secret provided for app '{}'.", tenant.client_id());
                 Err(LoginError::invalid_client(7_000_215, message))
             }
             (None, Some(assertion)) => self.check_assertion(tenant, request, assertion),
@@ -204,14 +231,22 @@ mod tests {
             (id, format!("{good}&client_secret=wrong"), Some((401, 7_000_215))),
             (id, format!("{}&client_secret={secret}", good.replace(app, "x")), Some((400, 700_016))),
             (id, format!("{}&client_secret={secret}", good.replace(".default", "x")), Some((400, 70_011))),
+            (id, format!("{}&client_secret={secret}", good.replace("x%2F.", "y%2F.")), Some((400, 70_011))),
+            (
+                id,
+                format!("{}&client_secret={secret}", good.replace("x%2F.", "x%2F%2F.")),
+                Some((400, 70_011)),
+            ),
+            (id, format!("{good}&client_secret={secret}&client_assertion=x"), Some((400, 9_002_313))),
+            (id, String::new(), Some((400, 900_144))),
             (id, format!("{}&client_secret={secret}", good.replace("client_cr", "x")), Some((400, 70_003))),
             (id, format!("{good}&client_assertion=x"), Some((400, 900_144))),
             (id, format!("{good}&client_assertion=x&{kind}"), Some((401, 700_213))),
         ] {
             let form = &Parameters::read(&form);
-            let request = TokenRequest { tenant_id, url: "u", form, unix_ms: 0 };
+            let request = TokenRequest { tenant_id, url: "u", graph: "https://x", form, unix_ms: 0 };
             let answer = login.check(&tenant, &request).map_err(|error| (error.status, error.code));
-            assert_eq!(answer.err(), refused);
+            assert_eq!(answer.err(), refused, "{form:?}");
         }
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::answer::{Answer, Delivery, GraphError};
 use super::interactions::{Cursor, PageRequest, TOP_DEFAULT, TOP_MAX, at_rest};
 use super::list_change::ListRequest;
+use super::list_order::ListOrder;
 use super::script::{Asked, RetryAfter, ScriptedAnswer};
 use super::state::{Call, ServerState, lock, on_worker};
 use super::target::{Here, Target};
-use crate::clock;
 use crate::instant;
 
 impl ServerState {
@@ -22,7 +22,7 @@ impl ServerState {
         let limited = self.take_request();
         match wrong {
             Some(ScriptedAnswer::Status { status, headers, body }) => scripted_status(status, headers, body),
-            Some(ScriptedAnswer::NotNow { status, wait }) => Err(not_now(status, wait)),
+            Some(ScriptedAnswer::NotNow { status, wait }) => Err(not_now(status, wait, self.unix_ms())),
             Some(ScriptedAnswer::NotJson) => Ok(proxy_page()),
             Some(ScriptedAnswer::Reset) => {
                 Ok(Answer { delivery: Delivery::Reset, ..Answer::new(200, Vec::new()) })
@@ -39,14 +39,10 @@ impl ServerState {
                 self.page(call, user_id, None).await
             }
             Some(ScriptedAnswer::Stall(pause)) => {
-                limited?;
-                let answer = self.page(call, user_id, None).await?;
-                Ok(Answer { delivery: Delivery::Stalled(pause), ..answer })
+                Ok(self.delivered(Delivery::Stalled(pause), limited, call, user_id).await)
             }
             Some(ScriptedAnswer::CutOff) => {
-                limited?;
-                let answer = self.page(call, user_id, None).await?;
-                Ok(Answer { delivery: Delivery::CutOff, ..answer })
+                Ok(self.delivered(Delivery::CutOff, limited, call, user_id).await)
             }
             Some(ScriptedAnswer::NextLink(to)) => {
                 limited?;
@@ -78,6 +74,22 @@ impl ServerState {
         target.url(&Here { link: &call.link, query: &call.query, raw_query: &call.raw_query, second_port })
     }
 
+    /// The right answer, a page or a refusal, which does not arrive as it should: what breaks a connection does not look
+    /// at the status.
+    async fn delivered(
+        self: &Arc<Self>,
+        delivery: Delivery,
+        limited: Result<(), GraphError>,
+        call: &Arc<Call>,
+        user_id: &str,
+    ) -> Answer {
+        let answer = match limited {
+            Ok(()) => self.page(call, user_id, None).await,
+            Err(throttled) => Err(throttled),
+        };
+        Answer { delivery, ..answer.unwrap_or_else(|error| self.refusal(&error, &call.ids)) }
+    }
+
     /// The right page, but for a nextLink that is given.
     async fn page(
         self: &Arc<Self>,
@@ -87,12 +99,14 @@ impl ServerState {
     ) -> Result<Answer, GraphError> {
         let tenant = self.shown();
         let mut request = PageRequest::read(&tenant, user_id, &call.query, &self.options)?;
-        if !lock(&self.list_changes).are_for(user_id) && request.is_light(&tenant) {
+        let is_arranged =
+            self.options.order != ListOrder::NewestFirst || lock(&self.list_changes).are_for(user_id);
+        if !is_arranged && request.is_light(&tenant) {
             return request.answer(&tenant, call, next);
         }
         let (state, call, user_id) = (Arc::clone(self), Arc::clone(call), user_id.to_owned());
         on_worker(move || {
-            if lock(&state.list_changes).are_for(&user_id) {
+            if is_arranged {
                 request.arrange(&tenant, |at_rest| state.arranged(&call, &user_id, at_rest));
             }
             request.answer(&tenant, &call, next)
@@ -100,7 +114,7 @@ impl ServerState {
         .await
     }
 
-    /// A list that can change, as it is for a request.
+    /// A list that can change or has an order of its own, as it is for a request.
     fn arranged(&self, call: &Call, user: &str, list: at_rest::List) -> Vec<u64> {
         let request = ListRequest {
             user,
@@ -128,14 +142,14 @@ fn scripted_status(status: u16, headers: Vec<(String, String)>, body: String) ->
     Ok(Answer::new(status, body.into_bytes()).with_headers(&headers))
 }
 
-/// A refusal for a while.
-fn not_now(status: u16, wait: RetryAfter) -> GraphError {
+/// A refusal for a while, from an instant of the server's clock on: a date is read against the answer's own `Date`.
+fn not_now(status: u16, wait: RetryAfter, unix_ms: i64) -> GraphError {
     let value = match wait {
         RetryAfter::Seconds(seconds) => Some(seconds.to_string()),
         RetryAfter::Date(wait) => {
             let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
             // A date has whole seconds: the next one is never too early.
-            let until_ms = clock::unix_ms().saturating_add(wait_ms).saturating_add(999);
+            let until_ms = unix_ms.saturating_add(wait_ms).saturating_add(999);
             Some(instant::http_date(until_ms))
         }
         RetryAfter::Missing => None,

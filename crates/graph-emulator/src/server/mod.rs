@@ -12,6 +12,7 @@ mod fault;
 mod interactions;
 mod limit;
 mod list_change;
+mod list_order;
 mod login;
 mod managed_identity;
 mod misbehave;
@@ -44,6 +45,7 @@ use connection::{Listening, Switch};
 pub use fault::{FaultKind, Faults};
 pub use limit::{LimitKeeping, RequestLimit, RequestLimiter, RetryAfterForm, Throttled};
 pub use list_change::{ListChange, ListChangeKind};
+pub use list_order::ListOrder;
 pub use login::{GrantKind, LoginOptions};
 use query::Parameters;
 pub use report::{NO_ANSWER, RequestKind, RequestReport};
@@ -81,6 +83,8 @@ pub struct ServerOptions {
     pub page_records_max: Option<u32>,
     /// Whether some pages are shorter than asked for, or empty though more follow.
     pub ragged_pages: bool,
+    /// In which order a user's records come.
+    pub order: ListOrder,
     /// Faults, in the order in which they are tried.
     pub script: Vec<Rule>,
     /// Faults by seed, on requests that the script leaves alone.
@@ -99,8 +103,8 @@ pub struct ServerOptions {
 }
 
 impl Default for ServerOptions {
-    /// As Graph does: any port, tokens for 3,599 seconds, 30 requests a second and 1,500 a minute, ragged pages, no
-    /// faults.
+    /// As Graph does: any port, tokens for 3,599 seconds, 30 requests a second and 1,500 a minute, ragged pages, the
+    /// newest records first, no faults.
     fn default() -> Self {
         Self {
             port: 0,
@@ -112,6 +116,7 @@ impl Default for ServerOptions {
             directory_units: None,
             page_records_max: None,
             ragged_pages: true,
+            order: ListOrder::NewestFirst,
             script: Vec::new(),
             faults: Faults::default(),
             rejects_date_filters: false,

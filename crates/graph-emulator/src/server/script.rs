@@ -66,11 +66,11 @@ pub enum ScriptedAnswer {
     },
     /// Status 200 with a page of HTML, as a proxy on the way sends it.
     NotJson,
-    /// The right answer, with the connection closed in the middle of the body.
+    /// The right answer, a page or a refusal, with the connection closed in the middle of the body.
     CutOff,
     /// The right answer after this time.
     Delay(Duration),
-    /// The right answer at once, but for a body that stops in its middle for this time.
+    /// The right answer, a page or a refusal, at once, but for a body that stops in its middle for this time.
     Stall(Duration),
     /// The connection is reset before a byte of the answer.
     Reset,

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::ACCEPT_ENCODING;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use tokio::sync::watch;
 
-use super::answer::{Answer, Delivery, GraphError, Recipient, RequestIds, accepts_gzip};
+use super::answer::{Answer, Delivery, GraphError, InnerErrorName, Recipient, RequestIds, accepts_gzip};
 use super::connection::Switch;
 use super::directory::DirectoryCall;
 use super::limit::{Bucket, RequestLimit, RequestLimiter, Throttled};
@@ -85,6 +85,7 @@ pub(super) struct Call {
     pub(super) query: Parameters,
     /// The query as it came, without its question mark.
     pub(super) raw_query: String,
+    pub(super) ids: RequestIds,
     headers: HeaderMap,
 }
 
@@ -157,7 +158,7 @@ impl ServerState {
     }
 
     /// The instant at which the server answers, Unix milliseconds: that as of which the tenant is shown, or now.
-    fn unix_ms(&self) -> i64 {
+    pub(super) fn unix_ms(&self) -> i64 {
         self.shown().seen_at_ms().unwrap_or_else(clock::unix_ms)
     }
 
@@ -221,7 +222,7 @@ impl ServerState {
             },
             (Route::Token { tenant_id }, _) => {
                 let url = format!("{origin}{}", call.link.path);
-                let request = TokenRequest { tenant_id, url: &url, form, unix_ms };
+                let request = TokenRequest { tenant_id, url: &url, graph: origin, form, unix_ms };
                 match self.login.check(&self.tenant, &request) {
                     Ok(()) => give().login_answer(),
                     Err(error) => error.answer(),
@@ -282,6 +283,11 @@ impl ServerState {
         }
     }
 
+    /// The answer that an error is to a request.
+    pub(super) fn refusal(&self, error: &GraphError, ids: &RequestIds) -> Answer {
+        error.answer(ids, self.unix_ms(), InnerErrorName::of_seed(self.tenant.spec().seed))
+    }
+
     /// The ids of the next request.
     fn ids(&self, headers: &HeaderMap) -> RequestIds {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
@@ -328,13 +334,17 @@ pub(super) async fn handle(
     let origin = state.place.origin.clone();
     let link = Link { origin, version, path: head.uri.path().to_owned() };
     let query = Parameters::read(&raw_query);
-    let call = Arc::new(Call { method: head.method, route, link, query, raw_query, headers: head.headers });
+    let (method, headers) = (head.method, head.headers);
+    let call = Arc::new(Call { method, route, link, query, raw_query, ids, headers });
     let form = to_bytes(body, FORM_BYTES_MAX).await.unwrap_or_default();
-    let form = Parameters::read(&String::from_utf8_lossy(&form));
+    let form = if is_form(&call.headers) {
+        Parameters::read(&String::from_utf8_lossy(&form))
+    } else {
+        Parameters::default()
+    };
     let answer = state.answer(&call, &form).await;
     drop(under_way);
-    let unix_ms = state.unix_ms();
-    let answer = answer.unwrap_or_else(|error| error.answer(&ids, unix_ms));
+    let answer = answer.unwrap_or_else(|error| state.refusal(&error, &call.ids));
     state.record(&Counted {
         kind,
         grant: state.login.grant(&call.route, &form),
@@ -350,8 +360,8 @@ pub(super) async fn handle(
     }
     let takes_gzip = state.options.gzip
         && call.headers.get(ACCEPT_ENCODING).and_then(|it| it.to_str().ok()).is_some_and(accepts_gzip);
-    let recipient = Recipient { ids, takes_gzip, stopping: state.place.stopping.clone() };
-    answer.with_header("date", &instant::http_date(unix_ms)).into_response(recipient)
+    let recipient = Recipient { ids: call.ids.clone(), takes_gzip, stopping: state.place.stopping.clone() };
+    answer.with_header("date", &instant::http_date(state.unix_ms())).into_response(recipient)
 }
 
 /// Runs something on a thread that may block; a panic there becomes an error of the service.
@@ -395,6 +405,13 @@ fn kind_of(route: &Route) -> RequestKind {
         Route::Interactions { .. } => RequestKind::Interactions,
         Route::Nothing => RequestKind::Other,
     }
+}
+
+/// Whether a body says that it is a form: one of another type is read as an empty form, as the login service reads it.
+fn is_form(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (media_type, _charset) = media_type.split_once(';').unwrap_or((media_type, ""));
+    media_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {

@@ -1,9 +1,10 @@
 //! Users and records that are hard to read, filters that are refused, and lists that change while they are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use graph_emulator::{
-    Access, HardRecord, Hardness, ListChange, ListChangeKind, Rule, ServerOptions, Tenant, TenantSpec,
+    Access, HardRecord, Hardness, ListChange, ListChangeKind, ListOrder, Rule, ServerOptions, Tenant,
+    TenantSpec,
 };
 use serde_json::Value;
 
@@ -154,5 +155,54 @@ async fn lists_change_while_they_are_read_and_are_whole_when_read_again() {
             }
             assert_eq!(served.emulator.report().list_changes, 1);
         }
+    }
+}
+
+#[tokio::test]
+async fn lists_have_the_same_records_in_every_order() {
+    let range = "createdDateTime gt 2025-10-01T00:00:00Z and createdDateTime lt 2025-11-01T00:00:00Z";
+    let mut read = Vec::new();
+    for order in [ListOrder::NewestFirst, ListOrder::OldestFirst, ListOrder::Shuffled] {
+        for ragged_pages in [false, true] {
+            let options = ServerOptions { order, ragged_pages, ..unlimited() };
+            let served = Served::start(small().with_users(1), options).await;
+            let id = served.emulator.tenant().user(0).unwrap().id;
+            let list = async |query: &str| {
+                let (records, _) = served.list(&interactions(&id, query)).await;
+                records.iter().map(key).collect::<Vec<_>>()
+            };
+            let whole = list("?$top=70").await;
+            assert_eq!(whole, list("?$top=100").await, "{order:?}: an order does not depend on pages");
+            let window = list(&format!("?$top=40&$filter={range}")).await;
+            let in_window: BTreeSet<_> = window.iter().cloned().collect();
+            let kept: Vec<_> = whole.iter().filter(|key| in_window.contains(key)).cloned().collect();
+            assert_eq!(
+                (in_window.len(), &kept),
+                (window.len(), &window),
+                "{order:?}: a filter only leaves out"
+            );
+            read.push(whole);
+        }
+    }
+    let [newest, ragged, oldest, ragged_oldest, shuffled, ragged_shuffled] =
+        read.try_into().expect("three orders in two ways");
+    assert_eq!((&newest, &oldest, &shuffled), (&ragged, &ragged_oldest, &ragged_shuffled));
+    assert!(newest.iter().eq(oldest.iter().rev()) && shuffled != newest && shuffled != oldest);
+    let sorted = |mut keys: Vec<_>| {
+        keys.sort();
+        keys
+    };
+    assert_eq!((newest.len(), sorted(newest)), (1_500, sorted(shuffled)));
+}
+
+#[tokio::test]
+async fn lists_change_in_every_order() {
+    for order in [ListOrder::OldestFirst, ListOrder::Shuffled] {
+        let change = ListChange { user_id: None, at_page: 3, records: 12, kind: ListChangeKind::StepOut };
+        let options = ServerOptions { list_changes: vec![change], order, ..whole_pages() };
+        let served = Served::start(small().with_users(1), options).await;
+        let path = interactions(&served.emulator.tenant().user(0).unwrap().id, "?$top=100");
+        let lengths = [served.list(&path).await.0.len(), served.list(&path).await.0.len()];
+        assert_eq!(lengths, [1_488, 1_500], "{order:?}");
     }
 }

@@ -51,11 +51,12 @@ fn unix_seconds() -> u64 {
 }
 
 async fn ask(served: &Served, assertion: &str) -> (u16, Value) {
+    let scope = format!("{}/.default", served.emulator.graph_url());
     let url = format!("{}/{}/oauth2/v2.0/token", served.emulator.login_url(), served.emulator.tenant_id());
     let form = [
         ("grant_type", "client_credentials"),
         ("client_id", served.emulator.client_id()),
-        ("scope", "https://graph.microsoft.com/.default"),
+        ("scope", &scope),
         ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
         ("client_assertion", assertion),
     ];
@@ -172,6 +173,49 @@ async fn managed_identities_get_tokens_in_their_own_words() {
     let grants = served.emulator.report().grants;
     assert_eq!((grants[&(GrantKind::Machine, 200)], grants[&(GrantKind::Machine, 400)]), (2, 5));
     assert_eq!((grants[&(GrantKind::Service, 200)], grants[&(GrantKind::Service, 401)]), (1, 1));
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_this_graph_by_a_form_and_in_one_way() {
+    let login = LoginOptions { federated_tokens: vec!["token".to_owned()], ..LoginOptions::default() };
+    let served = Served::start(small(), ServerOptions { login, ..unlimited() }).await;
+    let (emulator, graph) = (&served.emulator, served.emulator.graph_url());
+    let url = format!("{}/{}/oauth2/v2.0/token", emulator.login_url(), emulator.tenant_id());
+    let form = |scope: &str, more: &str| {
+        let (client, secret) = (emulator.client_id(), emulator.client_secret());
+        let head = format!("grant_type=client_credentials&client_id={client}&scope={scope}");
+        format!("{head}&client_secret={secret}{more}")
+    };
+    let good = form(&format!("{graph}/.default"), "");
+    let both = form(
+        &format!("{graph}/.default"),
+        "&client_assertion=token&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+    );
+    let other_graph = form("https://graph.microsoft.com/.default", "");
+    let other_port = form(&format!("{graph}0/.default"), "");
+    let is_form = Some("application/x-www-form-urlencoded");
+    for (media_type, body, refused) in [
+        (is_form, &good, None),
+        (Some("Application/X-WWW-Form-Urlencoded; charset=utf-8"), &good, None),
+        (None, &good, Some(("invalid_request", 900_144))),
+        (Some("application/json"), &good, Some(("invalid_request", 900_144))),
+        (Some("text/plain"), &good, Some(("invalid_request", 900_144))),
+        (is_form, &other_graph, Some(("invalid_scope", 70_011))),
+        (is_form, &other_port, Some(("invalid_scope", 70_011))),
+        (is_form, &both, Some(("invalid_request", 9_002_313))),
+    ] {
+        let request = served.client.post(&url).body(body.clone());
+        let request = media_type.into_iter().fold(request, |it, value| it.header("content-type", value));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status().as_u16(), if refused.is_some() { 400 } else { 200 }, "{media_type:?}");
+        let body = json(response).await;
+        let Some((error, code)) = refused else { continue };
+        assert_eq!((&body["error"], &body["error_codes"]), (&Value::from(error), &json!([code])));
+        assert!(text(&body["error_description"]).starts_with(&format!("AADSTS{code}: ")), "{body}");
+    }
+    let grants = emulator.report().grants;
+    assert_eq!((grants[&(GrantKind::Secret, 200)], grants[&(GrantKind::Secret, 400)]), (3, 2));
+    assert_eq!(grants[&(GrantKind::Other, 400)], 4);
 }
 
 #[tokio::test]

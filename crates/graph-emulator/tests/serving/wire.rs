@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
 use graph_emulator::{
-    FaultKind, Faults, NO_ANSWER, RequestKind, RetryAfter, Rule, ScriptedAnswer, ServerOptions, Tenant,
+    Access, FaultKind, Faults, NO_ANSWER, RequestKind, RetryAfter, Rule, ScriptedAnswer, ServerOptions,
+    Tenant,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::client::{Served, interactions, unlimited};
-use crate::small;
+use crate::{small, user_of};
 
 #[expect(clippy::disallowed_methods, reason = "a stall is measured by the clock")]
 fn now() -> Instant {
@@ -46,6 +47,11 @@ fn parts(answer: &[u8]) -> (String, &[u8]) {
     (String::from_utf8_lossy(&answer[..end]).to_lowercase(), &answer[end + 4..])
 }
 
+/// What a head says of its body's length.
+fn content_length(head: &str) -> usize {
+    head.split("content-length: ").nth(1).unwrap().lines().next().unwrap().parse().unwrap()
+}
+
 #[tokio::test]
 async fn a_reset_says_nothing_at_all() {
     let reset = Rule::always(ScriptedAnswer::Reset, 1);
@@ -75,8 +81,32 @@ async fn a_cut_body_is_shorter_than_it_said() {
     let (served, path) = serve(vec![Rule::always(ScriptedAnswer::CutOff, 1)], unlimited()).await;
     let (answer, _) = raw(&served, &path, "").await;
     let (head, body) = parts(&answer);
-    let said: usize = head.split("content-length: ").nth(1).unwrap().lines().next().unwrap().parse().unwrap();
-    assert_eq!(body.len(), said / 2);
+    assert_eq!(body.len(), content_length(&head) / 2);
+}
+
+#[tokio::test]
+async fn refusals_are_cut_and_stalled_as_pages_are() {
+    for scripted in [ScriptedAnswer::CutOff, ScriptedAnswer::Stall(Duration::from_millis(1))] {
+        let is_cut = scripted == ScriptedAnswer::CutOff;
+        // One request passes, and those of the next minute are throttled.
+        let options = ServerOptions {
+            script: vec![Rule::always(scripted, u32::MAX)],
+            requests_per_second: Some(1),
+            requests_per_minute: Some(1),
+            ..ServerOptions::default()
+        };
+        for (access, status) in [(Access::Forbidden, 403), (Access::Unknown, 404), (Access::Open, 200)] {
+            let served = Served::start(small(), options.clone()).await;
+            let path = interactions(&user_of(served.emulator.tenant(), access), "");
+            for status in [status, 429] {
+                let (answer, _) = raw(&served, &path, "").await;
+                let (head, body) = parts(&answer);
+                assert!(head.starts_with(&format!("http/1.1 {status} ")), "{head}");
+                let said = content_length(&head);
+                assert_eq!(body.len(), if is_cut { said / 2 } else { said }, "{status}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -116,6 +146,22 @@ async fn refusals_say_for_how_long_or_do_not() {
     assert_eq!((seen[0].as_deref(), &seen[2]), (Some("7"), &None));
     assert!(seen[1].as_ref().unwrap().ends_with(" GMT"), "{seen:?}");
     assert_eq!(served.emulator.report().throttled, 3);
+}
+
+#[tokio::test]
+async fn scripted_dates_are_told_by_the_clock_that_dates_the_answer() {
+    let wait = RetryAfter::Date(Duration::from_secs(5));
+    let script = vec![Rule::always(ScriptedAnswer::NotNow { status: 503, wait }, u32::MAX)];
+    let (served, path) = serve(script, unlimited()).await;
+    for (unix_ms, date, until) in [
+        (1_763_978_400_000, "Mon, 24 Nov 2025 10:00:00 GMT", "Mon, 24 Nov 2025 10:00:05 GMT"),
+        // A wait that ends within a second is told as that second's end.
+        (1_763_978_400_500, "Mon, 24 Nov 2025 10:00:00 GMT", "Mon, 24 Nov 2025 10:00:06 GMT"),
+    ] {
+        served.emulator.show_as_of(unix_ms);
+        let headers = served.get(&path).await.headers().clone();
+        assert_eq!([&headers["date"], &headers["retry-after"]], [date, until]);
+    }
 }
 
 #[tokio::test]
