@@ -9,8 +9,8 @@ use graph_emulator::{Emulator, ServerOptions, TenantSpec};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use promptlake_extract::{
-    ApiVersion, AppLimit, Credential, ExtraRoots, FilesSettings, FilesSource, GraphClient, GraphSettings,
-    GroupId, RunContext, UserRef, UserSelection, read_users_csv,
+    AppLimit, Credential, ExtraRoots, FilesSettings, FilesSource, GraphClient, GraphSettings, GroupId,
+    RunContext, UserRef, UserSelection, read_users_csv,
 };
 use promptlake_model::{TenantId, Timestamp};
 use secrecy::SecretString;
@@ -70,7 +70,7 @@ impl Tenant {
             requests_per_second: source.requests_per_second.per_second() / f64::from(limits.rate_shares),
             concurrency: limits.at_once_max.min(source.concurrency.get()),
             page_bytes_max: limits.page_bytes_max,
-            api_version: ApiVersion::V1,
+            api_version: source.api_version,
             model: source.model,
             pages_max: source.pages_max,
         };

@@ -168,9 +168,8 @@ impl Shared {
 
     /// The first page of a user's history.
     pub(crate) fn history_url(&self, user: UserId, first_page: &FirstPage<'_>) -> Url {
-        let (version, user) = (self.settings.api_version.to_string(), user.to_string());
-        let path =
-            [&version, "copilot", "users", &user, "interactionHistory", "getAllEnterpriseInteractions"];
+        let (version, user) = (self.settings.api_version.as_str(), user.to_string());
+        let path = [version, "copilot", "users", &user, "interactionHistory", "getAllEnterpriseInteractions"];
         self.caller.origin.url(&path, &first_page.query())
     }
 }

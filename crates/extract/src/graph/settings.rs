@@ -1,7 +1,5 @@
 //! Where Graph is, who asks, and how fast.
 
-use std::fmt;
-
 use promptlake_model::TenantId;
 use url::{Host, Url};
 
@@ -25,12 +23,14 @@ pub enum ApiVersion {
     Beta,
 }
 
-impl fmt::Display for ApiVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl ApiVersion {
+    /// As it stands in an address.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::V1 => "v1.0",
             Self::Beta => "beta",
-        })
+        }
     }
 }
 

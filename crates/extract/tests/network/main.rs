@@ -3,6 +3,7 @@
 mod authority;
 mod deadlines;
 mod downgrade;
+mod long_pages;
 mod support;
 mod tls;
 

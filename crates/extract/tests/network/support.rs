@@ -48,13 +48,17 @@ pub(crate) fn settings(url: &str, secret: &str) -> GraphSettings {
 }
 
 pub(crate) fn client(settings: GraphSettings) -> GraphClient {
+    client_within(settings, 16 << 20)
+}
+
+pub(crate) fn client_within(settings: GraphSettings, memory_bytes: usize) -> GraphClient {
     let context = RunContext {
         slice_ids: SliceIds::starting_at(1),
         clock: Clock::system(),
         chance_seed: 1,
         observer: Arc::new(Silent),
         pool: ComputePool::new(1).expect("threads"),
-        pages_budget: ByteBudget::new(16 << 20),
+        pages_budget: ByteBudget::new(memory_bytes),
     };
     GraphClient::new(settings, context).expect("right settings")
 }

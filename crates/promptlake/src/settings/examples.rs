@@ -44,6 +44,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("source.requests_per_second", "requests_per_second = 25"),
     ("source.app_class", r#"app_class = ["IPM.SkypeTeams.Message.Copilot.Word"]"#),
     ("source.model", r#"model = "A""#),
+    ("source.api_version", r#"api_version = "v1.0""#),
     ("source.pages_max", "pages_max = 100000"),
     ("source.concurrency", "concurrency = 64"),
     ("source.emulator", "emulator = { users = 100, interactions = 10000 }"),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use promptlake_extract::PaymentModel;
+use promptlake_extract::{ApiVersion, PaymentModel};
 use promptlake_load::StoreSettings;
 use promptlake_model::{AppClasses, Table, TenantId, Timestamp, UserId};
 use url::Url;
@@ -53,6 +53,8 @@ pub(crate) struct GraphSource {
     pub(crate) app_classes: AppClasses,
     /// How the use of Graph's interface is paid for, where that is said.
     pub(crate) model: Option<PaymentModel>,
+    /// The version of Graph that interactions are asked of.
+    pub(crate) api_version: ApiVersion,
     /// The most pages of one list, at least 1.
     pub(crate) pages_max: u32,
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use promptlake_extract::PaymentModel;
+use promptlake_extract::{ApiVersion, PaymentModel};
 use promptlake_model::{Day, Table, TenantId, UserId};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
@@ -82,6 +82,7 @@ pub(super) struct SourceTable {
     pub(super) concurrency: Option<Whole>,
     pub(super) app_class: Option<List<Typed<AppClass>>>,
     pub(super) model: Option<Typed<PaymentModel>>,
+    pub(super) api_version: Option<Typed<ApiVersion>>,
     pub(super) pages_max: Option<Whole>,
     pub(super) emulator: Option<EmulatorTable>,
     pub(super) path: Option<Typed<LocalPath>>,

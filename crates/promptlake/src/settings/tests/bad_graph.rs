@@ -353,6 +353,14 @@ hint: this version takes "A" and "B""#,
     (
         r#"[source]
 cloud = "emulator"
+api_version = "v2.0"
+"#,
+        r#"read lake.toml, line 3, column 15: source.api_version is "v2.0", not a version of Graph
+hint: did you mean "v1.0"?"#,
+    ),
+    (
+        r#"[source]
+cloud = "emulator"
 pages_max = 0
 "#,
         "read lake.toml, line 3, column 13: source.pages_max is 0, below the least of 1\nhint: write pages_max = 100000",

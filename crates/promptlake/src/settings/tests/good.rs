@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use promptlake_extract::PaymentModel;
+use promptlake_extract::{ApiVersion, PaymentModel};
 use promptlake_load::{RemoteUrl, StoreLocation, StoreSettings};
 use promptlake_model::{AppClasses, Day, Table, TenantId, Timestamp, UserId};
 use url::Url;
@@ -65,6 +65,7 @@ fn defaults() -> Pipeline {
         requests_per_second: RequestRate::SUSTAINED,
         app_classes: AppClasses::default(),
         model: None,
+        api_version: ApiVersion::V1,
         pages_max: 100_000,
         concurrency: NonZeroUsize::new(64).unwrap(),
     };
@@ -122,6 +123,7 @@ settle_lag = "1h"
 requests_per_second = 12.5
 app_class = ["IPM.B", "IPM.A", "IPM.A"]
 model = "B"
+api_version = "beta"
 pages_max = 7
 concurrency = 256
 
@@ -172,6 +174,7 @@ fn a_real_tenant_with_every_setting() {
         requests_per_second: RequestRate::new(12.5).unwrap(),
         app_classes: AppClasses::of(["IPM.A", "IPM.B"]),
         model: Some(PaymentModel::B),
+        api_version: ApiVersion::Beta,
         pages_max: 7,
         concurrency: NonZeroUsize::new(256).unwrap(),
     };

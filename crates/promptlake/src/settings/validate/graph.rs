@@ -53,6 +53,7 @@ pub(super) fn source(typed: &SourceTable, cloud: CloudName, now: Timestamp) -> R
         requests_per_second: requests_per_second(typed.requests_per_second)?,
         app_classes: app_classes(typed.app_class.as_ref())?,
         model: SOURCE.optional("model", typed.model.as_ref())?,
+        api_version: SOURCE.optional("api_version", typed.api_version.as_ref())?.unwrap_or_default(),
         pages_max: SOURCE.whole("pages_max", typed.pages_max, &PAGES_MAX)?,
         concurrency: SOURCE.whole::<u16>("concurrency", typed.concurrency, &CONCURRENCY).map(at_least_one)?,
         tenant,

@@ -50,6 +50,7 @@ pub(in crate::settings) const BELONGS: &[(&str, Belongs)] = &[
     ("concurrency", Belongs::Graph),
     ("app_class", Belongs::Graph),
     ("model", Belongs::Graph),
+    ("api_version", Belongs::Graph),
     ("pages_max", Belongs::Graph),
     ("emulator", Belongs::Emulator),
     ("path", Belongs::Files),

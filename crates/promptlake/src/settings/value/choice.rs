@@ -1,6 +1,6 @@
 //! Settings with a closed set of names, and the names that this version does not take.
 
-use promptlake_extract::PaymentModel;
+use promptlake_extract::{ApiVersion, PaymentModel};
 use promptlake_model::Table;
 
 use super::Setting;
@@ -83,6 +83,14 @@ impl Setting for CloudName {
                 ("china", Refused("where Graph does not offer the interactions of Copilot")),
             ],
         )
+    }
+}
+
+impl Setting for ApiVersion {
+    const NOUN: &'static str = "a version of Graph";
+
+    fn parse(text: &str) -> Result<Self, Fault> {
+        choose(text, Self::NOUN, &[Self::V1, Self::Beta].map(|version| (version.as_str(), Taken(version))))
     }
 }
 
@@ -198,6 +206,11 @@ mod tests {
             ("managed_identity", "ManagedIdentity"),
             ("token", "Token"),
             ("password", r#"is "password", not a kind of credential"#),
+        ]);
+        check::<ApiVersion>(&[
+            ("v1.0", "V1"),
+            ("beta", "Beta"),
+            ("v2.0", r#"is "v2.0", not a version of Graph"#),
         ]);
         check::<PaymentModel>(&[("A", "A"), ("B", "B"), ("C", r#"is "C", not a payment model"#)]);
         check::<Content>(&[("full", "Full"), ("none", r#"is "none", which this version does not support"#)]);
