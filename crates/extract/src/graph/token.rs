@@ -1,6 +1,6 @@
 //! The app's access token: fetched when it is needed, renewed before it ends, by one at a time.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use promptlake_flow::Clock;
@@ -23,7 +23,10 @@ pub(crate) struct TokenSource {
     grantor: Grantor,
     clock: Clock,
     chance: Arc<Chance>,
+    /// Held by whoever asks for a token, while he does.
     state: Mutex<State>,
+    /// The token and its end, for those who come meanwhile.
+    living: RwLock<Option<(Bearer, Duration)>>,
 }
 
 /// In the clock's time since its start.
@@ -51,16 +54,23 @@ pub(crate) struct Bearer {
 
 impl TokenSource {
     pub(crate) fn new(grantor: Grantor, clock: Clock, chance: Arc<Chance>) -> Self {
-        Self { grantor, clock, chance, state: Mutex::default() }
+        Self { grantor, clock, chance, state: Mutex::default(), living: RwLock::default() }
     }
 
-    /// The token, renewed if it is time. Whoever comes while it is being renewed waits for that one.
+    /// The token, renewed if it is time. Whoever comes while it is being renewed goes on with the one that still lives, or
+    /// waits where there is none.
     ///
     /// Cancel-safe: the next one begins where this one stopped.
     pub(crate) async fn bearer(&self) -> Result<Bearer, ExtractError> {
         loop {
             let wait = {
-                let mut state = self.state.lock().await;
+                let mut state = match self.state.try_lock() {
+                    Ok(state) => state,
+                    Err(_) => match self.living() {
+                        Some(bearer) => return Ok(bearer),
+                        None => self.state.lock().await,
+                    },
+                };
                 let now = self.clock.elapsed();
                 if let Some(bearer) = state.usable(now) {
                     return Ok(bearer);
@@ -81,7 +91,19 @@ impl TokenSource {
         let mut state = self.state.lock().await;
         if state.generation == bearer.generation {
             state.token = None;
+            self.publish(&state);
         }
+    }
+
+    fn living(&self) -> Option<Bearer> {
+        let living = self.living.read().unwrap_or_else(PoisonError::into_inner);
+        let (bearer, ends_at) = living.as_ref()?;
+        (self.clock.elapsed() < *ends_at).then(|| bearer.clone())
+    }
+
+    fn publish(&self, state: &State) {
+        let living = state.token.as_ref().map(|token| (state.bearer(token), token.ends_at));
+        *self.living.write().unwrap_or_else(PoisonError::into_inner) = living;
     }
 
     /// Asks once. After a failure that may pass, the state says when the next attempt is due.
@@ -91,8 +113,11 @@ impl TokenSource {
         let (reason, wait) = match asked {
             Asked::Granted { secret, lifetime } => {
                 state.accept(secret, lifetime, now);
+                self.publish(state);
                 return Ok(());
             }
+            // Perhaps by somebody in front of the login service. What lives is good until it is refused itself.
+            Asked::Refused(error) if state.lives(now) => (describe(&error), None),
             Asked::Refused(error) => return Err(error),
             // At the start somebody looks on, and what is wrong is what was set up; later it is a file that is just
             // being replaced, or a tool without its server.
@@ -118,7 +143,15 @@ impl State {
     fn usable(&self, now: Duration) -> Option<Bearer> {
         let token = self.token.as_ref()?;
         let good = now < token.renew_at || now < token.ends_at && now < self.next_attempt_at;
-        good.then(|| Bearer { secret: token.secret.clone(), generation: self.generation })
+        good.then(|| self.bearer(token))
+    }
+
+    fn bearer(&self, token: &Token) -> Bearer {
+        Bearer { secret: token.secret.clone(), generation: self.generation }
+    }
+
+    fn lives(&self, now: Duration) -> bool {
+        self.token.as_ref().is_some_and(|token| now < token.ends_at)
     }
 
     fn accept(&mut self, secret: SecretString, lifetime: Option<Duration>, now: Duration) {

@@ -65,6 +65,40 @@ async fn a_token_that_still_lives_is_used_while_the_login_is_down() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_login_that_is_slow_while_the_token_lives() {
+    let mut given = 0;
+    let bench = Bench::new(move |seen| {
+        if !seen.is_token() {
+            return page(0, None);
+        }
+        given += 1;
+        // The first renewal takes a minute, and is refused by whoever answers.
+        match given {
+            1 => token("t1", 3600),
+            2 => reply(403, "<html>").after(Duration::from_mins(1)),
+            _ => token("t3", 3600),
+        }
+    });
+    bench.extract(plans(1)).await.result.unwrap();
+    tokio::time::advance(Duration::from_secs(3_400)).await;
+    let asked_at = bench.clock.elapsed();
+    let tokens = &bench.client.shared.caller.tokens;
+    let (one, others) = tokio::join!(tokens.bearer(), async {
+        tokio::task::yield_now().await;
+        for _ in 0..3 {
+            tokens.bearer().await.unwrap();
+        }
+        bench.clock.elapsed()
+    });
+    one.unwrap();
+    assert_eq!(others, asked_at, "they waited");
+    assert_eq!(token_requests(&bench).len(), 2);
+    tokio::time::advance(Duration::from_secs(500)).await;
+    tokens.bearer().await.unwrap();
+    assert_eq!(token_requests(&bench).len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_revoked_token_is_renewed_once_by_one() {
     let mut given = 0;
     let bench = Bench::new(move |seen| {
