@@ -92,6 +92,34 @@ async fn a_tenant_that_cant_be_read_stops_no_other_and_is_read_the_next_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tool_that_gives_no_secret_for_a_tenant_stops_no_other() {
+    let (one, other) = (unlimited(spec(1)).await, unlimited(spec(2)).await);
+    let lake = Lake::new();
+    let file = two_tenants([&one, &other], &lake);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let by_tool = text.replace(r#"env = "SECRET_1""#, r#"command = "echo locked >&2; exit 2""#);
+    assert_ne!(by_tool, text);
+    std::fs::write(&file, by_tool).unwrap();
+    let mut command = run_command(&file, "");
+    command.env("SECRET_0", one.client_secret());
+    let ended = run(command, &[]).await;
+    let whose = format!("read tenant {}", other.tenant_id());
+    ended
+        .assert_code(2)
+        .assert_said(&whose)
+        .assert_said("exit code 2: locked")
+        .assert_said("the others go on");
+    lake.assert_holds(one.tenant());
+
+    // A variable that is not set is a mistake: nobody is asked.
+    let before = one.report().interactions_requests;
+    run(run_command(&file, ""), &[]).await.assert_code(2).assert_said("SECRET_0");
+    assert_eq!(one.report().interactions_requests, before);
+    one.shutdown().await;
+    other.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_no_longer_listed_is_asked_until_graph_says_that_there_is_nothing() {
     let lake = Lake::new();
     let all_licensed = spec(3).with_forbidden_share(0.0).with_unknown_share(0.0).with_unlicensed_share(0.0);

@@ -6,7 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use promptlake_extract::{
-    ClientCertificate, Credential, ExtractError, ManagedEndpoint, ManagedIdentity, SecretCommand,
+    ClientCertificate, Credential, CredentialError, ExtractError, ManagedEndpoint, ManagedIdentity,
+    SecretCommand,
 };
 use promptlake_model::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -28,12 +29,36 @@ pub(crate) struct Ready {
     pub(crate) login_url: Url,
 }
 
+/// Why a credential is not ready.
+#[derive(Debug)]
+pub(crate) enum NotReady {
+    /// What the settings name is not there: a mistake, which ends the run.
+    Mistake(Failure),
+    /// A certificate has ended, or a tool fails: the affair of this tenant alone.
+    Credential(CredentialError),
+}
+
+impl From<Failure> for NotReady {
+    fn from(failure: Failure) -> Self {
+        Self::Mistake(failure)
+    }
+}
+
+impl From<NotReady> for Failure {
+    fn from(not_ready: NotReady) -> Self {
+        match not_ready {
+            NotReady::Mistake(failure) => failure,
+            NotReady::Credential(error) => ExtractError::Credential(error).into(),
+        }
+    }
+}
+
 /// Reads what the description names. The clock says whether a certificate is valid.
 pub(crate) async fn ready(
     tenant: &RealTenant,
     environment: Environment<'_>,
     now: Timestamp,
-) -> Result<Ready, Failure> {
+) -> Result<Ready, NotReady> {
     let mut login_url = tenant.cloud.login_url.clone();
     let credential = match &tenant.credential {
         settings::Credential::ClientSecret { client_id, place } => Credential::ClientSecret {
@@ -48,7 +73,7 @@ pub(crate) async fn ready(
             let hint = "name a PEM file with key and certificate, or a PFX";
             let bytes = read_file(path, "source.credential.path", hint)?;
             let certificate = ClientCertificate::from_bytes(&bytes, password.as_ref(), now, path)
-                .map_err(ExtractError::Credential)?;
+                .map_err(NotReady::Credential)?;
             Credential::Certificate { client_id: client_id.to_string(), certificate }
         }
         settings::Credential::WorkloadIdentity { client_id } => {
@@ -73,7 +98,7 @@ pub(crate) fn read_file(path: &Path, setting: &str, hint: &str) -> Result<Vec<u8
         .map_err(|error| Failure::setting(&error, &format!("read {setting}: {}", path.display()), hint))
 }
 
-async fn client_secret(place: &SecretPlace, environment: Environment<'_>) -> Result<SecretString, Failure> {
+async fn client_secret(place: &SecretPlace, environment: Environment<'_>) -> Result<SecretString, NotReady> {
     let (secret, named) = match place {
         SecretPlace::Env(name) => {
             let hint = format!("set {name} to the value of the app's client secret");
@@ -90,8 +115,7 @@ async fn client_secret(place: &SecretPlace, environment: Environment<'_>) -> Res
         }
         // An empty answer is refused there.
         SecretPlace::Command(line) => {
-            let printed = SecretCommand::new(&line.0).run().await;
-            return Ok(printed.map_err(ExtractError::Credential)?);
+            return SecretCommand::new(&line.0).run().await.map_err(NotReady::Credential);
         }
     };
     let secret = SecretString::from(secret);
@@ -99,7 +123,7 @@ async fn client_secret(place: &SecretPlace, environment: Environment<'_>) -> Res
     if trimmed.expose_secret().is_empty() {
         let empty = io::Error::other("it is empty");
         let hint = "put the value of the app's client secret there";
-        return Err(Failure::setting(&empty, &format!("read source.credential: {named}"), hint));
+        return Err(Failure::setting(&empty, &format!("read source.credential: {named}"), hint).into());
     }
     Ok(trimmed)
 }
@@ -202,7 +226,7 @@ mod tests {
             let found = variables.iter().find(|(key, _)| *key == name);
             found.map(|(_, value)| (*value).to_owned()).ok_or(VarError::NotPresent)
         };
-        ready(&tenant, &environment, now).await.map_err(|failure| failure.to_string())
+        ready(&tenant, &environment, now).await.map_err(|error| Failure::from(error).to_string())
     }
 
     fn fixture(name: &str) -> String {

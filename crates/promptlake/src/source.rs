@@ -16,7 +16,7 @@ use promptlake_model::{TenantId, Timestamp};
 use secrecy::SecretString;
 use url::Url;
 
-use crate::credential::{self, read_file};
+use crate::credential::{self, NotReady, read_file};
 use crate::failure::Failure;
 use crate::settings;
 use crate::settings::{EmulatedTenant, GraphSource, GraphTenant, RealTenant, Users};
@@ -49,7 +49,7 @@ impl Tenant {
         limits: Limits,
         context: RunContext,
         apps: &mut Apps,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, NotReady> {
         let (endpoint, emulator) = match &source.tenant {
             GraphTenant::Real(real) => {
                 let now = Timestamp::from_micros(context.clock.now_micros());
@@ -76,7 +76,8 @@ impl Tenant {
         };
         let client_id = settings.credential.client_id().unwrap_or_default().to_owned();
         let app = apps.entry(client_id).or_insert_with(|| AppLimit::new(context.clock)).clone();
-        Ok(Self { client: GraphClient::new_within(app, settings, context)?, id, emulator })
+        let client = GraphClient::new_within(app, settings, context).map_err(Failure::from)?;
+        Ok(Self { client, id, emulator })
     }
 
     pub(crate) async fn disconnect(self) {
@@ -96,7 +97,7 @@ struct Endpoint {
 }
 
 impl Endpoint {
-    async fn of_real(real: &RealTenant, now: Timestamp) -> Result<Self, Failure> {
+    async fn of_real(real: &RealTenant, now: Timestamp) -> Result<Self, NotReady> {
         let ready = credential::ready(real, &|name| std::env::var(name), now).await?;
         Ok(Self {
             graph_url: real.cloud.graph_url.clone(),

@@ -8,17 +8,28 @@ use promptlake_extract::{
     DiscoveredUser, Discovery, ExtractError, Extracted, RunContext, Unresolved, UserPlan, UserSelection,
 };
 use promptlake_load::{Books, Draw, Shard};
-use promptlake_model::{Owner, SliceIds, Timestamp, UserProfile, Window};
+use promptlake_model::{Owner, SliceIds, TenantId, Timestamp, UserProfile, Window};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::credential::NotReady;
 use crate::failure::Failure;
 use crate::plan;
-use crate::settings::{GraphSource, Users};
+use crate::settings::{GraphSource, GraphTenant, Users};
 use crate::source::{self, Apps, Limits, Tenant};
 
 /// Tenants that can be asked. Nothing is asked of them yet.
-pub(crate) struct Tenants<'a>(Vec<Connected<'a>>);
+pub(crate) struct Tenants<'a> {
+    connected: Vec<Connected<'a>>,
+    failures: Failures,
+}
+
+/// Why tenants can't be read.
+struct Failures {
+    errors: Vec<ExtractError>,
+    /// Whether there is one tenant alone: then nobody asks whose failure it is.
+    is_one: bool,
+}
 
 struct Connected<'a> {
     source: &'a GraphSource,
@@ -29,47 +40,54 @@ struct Connected<'a> {
 /// Tenants whose users are known.
 pub(crate) struct Populated<'a> {
     tenants: Vec<(Connected<'a>, Discovery)>,
-    /// Those whose users could not be found.
-    failures: Vec<ExtractError>,
-    /// Whether a failure has to say whose it is.
-    is_one: bool,
+    failures: Failures,
 }
 
 /// What is asked of each tenant, in their order.
 pub(crate) struct Plans(Vec<Vec<UserPlan>>);
 
 impl<'a> Tenants<'a> {
-    /// Reads what the settings name, and connects: a mistake in any source ends the run before anything is asked.
+    /// Reads what the settings name, and connects: a mistake in any source ends the run before anything is asked. A
+    /// credential that can't be used, of one of several, is that tenant's failure.
     pub(crate) async fn connect(
         sources: &'a [GraphSource],
         limits: Limits,
         context: &RunContext,
     ) -> Result<Self, Failure> {
-        let mut tenants = Vec::with_capacity(sources.len());
+        let mut connected = Vec::with_capacity(sources.len());
+        let mut failures = Failures { errors: Vec::new(), is_one: sources.len() == 1 };
         let mut apps = Apps::new();
         for source in sources {
             let selection = source::selection(&source.users)?;
-            let tenant = Tenant::connect(source, limits, context.clone(), &mut apps).await?;
-            tenants.push(Connected { source, selection, tenant });
+            match (Tenant::connect(source, limits, context.clone(), &mut apps).await, &source.tenant) {
+                (Ok(tenant), _) => connected.push(Connected { source, selection, tenant }),
+                (Err(NotReady::Credential(error)), GraphTenant::Real(real)) => {
+                    failures.add(real.tenant_id, ExtractError::Credential(error));
+                }
+                (Err(not_ready), _) => return Err(not_ready.into()),
+            }
         }
-        Ok(Self(tenants))
+        if connected.is_empty() {
+            Err(failures.into_first().into())
+        } else {
+            Ok(Self { connected, failures })
+        }
     }
 
     /// Finds the users of all tenants. Fails where that fails for every tenant.
     pub(crate) async fn discover(self) -> Result<Populated<'a>, ExtractError> {
-        let is_one = self.0.len() == 1;
-        let asked = self.0.into_iter().map(async |connected| {
+        let asked = self.connected.into_iter().map(async |connected| {
             let found = connected.tenant.client.discover(&connected.selection).await;
             (connected, found)
         });
-        let mut populated = Populated { tenants: Vec::new(), failures: Vec::new(), is_one };
+        let mut populated = Populated { tenants: Vec::new(), failures: self.failures };
         for (connected, found) in join_all(asked).await {
             match found {
                 Ok(discovery) => populated.tenants.push((connected, discovery)),
-                Err(error) => populated.fail(&connected, error),
+                Err(error) => populated.failures.add(connected.tenant.id, error),
             }
         }
-        if populated.tenants.is_empty() { Err(populated.failures.swap_remove(0)) } else { Ok(populated) }
+        if populated.tenants.is_empty() { Err(populated.failures.into_first()) } else { Ok(populated) }
     }
 }
 
@@ -147,22 +165,28 @@ impl Populated<'_> {
         drop(pages);
         for ((connected, _), ended) in std::mem::take(&mut self.tenants).into_iter().zip(ended) {
             if let Err(error) = ended {
-                self.fail(&connected, error);
+                self.failures.add(connected.tenant.id, error);
             }
             connected.tenant.disconnect().await;
         }
-        self.failures.into_iter().next().map_or(Ok(()), Err)
+        self.failures.errors.into_iter().next().map_or(Ok(()), Err)
     }
+}
 
-    fn fail(&mut self, connected: &Connected<'_>, error: ExtractError) {
+impl Failures {
+    fn add(&mut self, tenant: TenantId, error: ExtractError) {
         if self.is_one {
-            self.failures.push(error);
+            self.errors.push(error);
             return;
         }
-        let tenant = connected.tenant.id;
         let error = ExtractError::OfTenant { tenant, source: Box::new(error) };
         tracing::error!(%tenant, cause = %error.of_any_tenant(), "a tenant could not be read; the others go on");
-        self.failures.push(error);
+        self.errors.push(error);
+    }
+
+    /// The first of them. Asked for where there is one.
+    fn into_first(mut self) -> ExtractError {
+        self.errors.swap_remove(0)
     }
 }
 
