@@ -18,6 +18,7 @@ use crate::error::LoadError;
 use crate::gate::{Gate, WantedKeys};
 use crate::keys::KeyReader;
 use crate::lake::{Means, lake_facts};
+use crate::late::Lacking;
 use crate::ledger::{Ledger, LedgerMeans};
 use crate::loader::Loading;
 use crate::progress::Progress;
@@ -43,17 +44,6 @@ pub struct Auditor {
 /// Keys that the source gave and the lake lacks, by the table that should hold them, with their partition.
 type LackingKeys = HashMap<(Table, RecordId), PartitionDay>;
 
-/// What the lake lacks of one user, or lacked until now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lacking {
-    /// The user.
-    pub owner: Owner,
-    /// Records, by the partition that they belong to.
-    pub records: BTreeMap<PartitionDay, u64>,
-    /// Things that could not be read, which should be rows of `rejects`.
-    pub rejects: u64,
-}
-
 /// What an audit came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Audited {
@@ -66,12 +56,6 @@ pub struct Audited {
     /// Users of whom something seemed to be lacking while another run had rows of theirs that it had not published: it
     /// may be among them. They are in no number above but the first.
     pub users_undecided: u64,
-}
-
-impl Lacking {
-    pub(crate) const fn nothing_of(owner: Owner) -> Self {
-        Self { owner, records: BTreeMap::new(), rejects: 0 }
-    }
 }
 
 impl Auditor {

@@ -1,12 +1,28 @@
 //! What comes late: new rows in a window that was covered already. The source had them all along and gave them not, or they
 //! are new versions. Counted by user and day while the user is read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use promptlake_model::{Owner, PageBatch, SliceScope};
+use promptlake_model::{Owner, PageBatch, PartitionDay, SliceScope};
 
-use crate::audit::Lacking;
 use crate::books::Books;
+
+/// What the lake lacks of one user, or lacked until now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lacking {
+    /// The user.
+    pub owner: Owner,
+    /// Records, by the partition that they belong to.
+    pub records: BTreeMap<PartitionDay, u64>,
+    /// Things that could not be read, which should be rows of `rejects`.
+    pub rejects: u64,
+}
+
+impl Lacking {
+    pub(crate) const fn nothing_of(owner: Owner) -> Self {
+        Self { owner, records: BTreeMap::new(), rejects: 0 }
+    }
+}
 
 /// What came late of the users who are being read: as many as are under way, with a number for each day.
 #[derive(Debug, Default)]

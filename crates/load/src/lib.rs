@@ -46,7 +46,7 @@ mod store;
 mod user_books;
 mod verify;
 
-pub use audit::{Audited, Auditor, Lacking};
+pub use audit::{Audited, Auditor};
 pub use books::{Books, Wanted, WantedStart};
 pub use encode::FileCompression;
 pub use error::LoadError;
@@ -54,6 +54,7 @@ pub use error::LoadError;
 pub use failpoint::NAMES as FAILPOINTS;
 pub use heartbeat::HeartbeatError;
 pub use lake::{LakeSettings, Means, Run};
+pub use late::Lacking;
 pub use ledger::LedgerError;
 pub use loader::{Loaded, Loader, Loading};
 pub use merge::MergeError;

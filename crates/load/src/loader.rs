@@ -6,7 +6,6 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::Lacking;
 use crate::book_rows::{RunColumns, coverage_rows, user_rows};
 use crate::books::Books;
 use crate::error::LoadError;
@@ -16,7 +15,7 @@ use crate::gather::Gathered;
 use crate::heartbeat::{Heartbeat, ProcessIdentity, Pulse};
 use crate::keys::KeyReader;
 use crate::lake::{Lake, LakeSettings, Means, Run, lake_facts};
-use crate::late::LateRows;
+use crate::late::{Lacking, LateRows};
 use crate::layout;
 use crate::ledger::{Appended, Ledger, LedgerMeans};
 use crate::progress::Progress;
