@@ -165,7 +165,9 @@ async fn a_long_history_of_one_user_is_read_in_parts_at_once() {
 
     run(&emulator, &lake, &[]).await.assert_code(0);
     lake.assert_holds(tenant);
-    let parts = parts_covered(&lake, &user);
+    // The clocks of two runs differ by less than a millisecond, and what lies between is new.
+    let mut parts = parts_covered(&lake, &user);
+    parts.retain(|(from_us, ..)| *from_us < end_us);
     println!("{parts:?}");
     // As many pages to a day as before, in parts of no more than is worth one.
     let micros = |from_us: i64, to_us: i64| u128::try_from(to_us - from_us).unwrap();
@@ -178,6 +180,6 @@ async fn a_long_history_of_one_user_is_read_in_parts_at_once() {
     assert_eq!((parts[0].0, parts[parts.len() - 1].1), (WINDOW_MS.0 * 1_000, end_us));
     // On a machine with other work to do, perhaps not all of them.
     let at_once = emulator.report().interactions_concurrent_max;
-    assert!((2..=parts_expected).contains(&at_once), "{at_once} at once");
+    assert!((2..=parts_expected + 1).contains(&at_once), "{at_once} at once");
     emulator.shutdown().await;
 }
