@@ -144,11 +144,8 @@ impl Books {
         for missing in covered.missing_in(whole) {
             ask.insert(missing);
         }
-        let again = wanted.again.and_then(|again| whole.common_with(again));
-        for covered in again
-            .iter()
-            .flat_map(|again| covered.common_with(&IntervalSet::from_windows([*again])).into_windows())
-        {
+        let again = IntervalSet::from_windows(wanted.again.and_then(|again| whole.common_with(again)));
+        for covered in covered.common_with(&again).into_windows() {
             ask.insert(covered);
         }
         if let Some(newest) = covered.end() {
