@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::test_programs::TestRun;
 use crate::tools;
 
 /// One step and what it took.
@@ -32,17 +33,18 @@ pub(crate) fn run(full: bool) -> Result<()> {
         tools::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
     })?;
     steps.step("build", || cargo(&root, &["test", "--workspace", "--no-run", "--quiet"]))?;
-    steps.step("tests", || {
-        let mut test = command(&root, &["test", "--workspace", "--quiet"]);
-        test.env("PROMPTLAKE_PYTHON", &python).env("PROMPTLAKE_AZURITE", &azurite);
-        test.env("PROMPTLAKE_GRAPH_CLIENT_PYTHON", &graph_client);
-        if let Some(spark) = &spark {
-            test.env("PROMPTLAKE_TESTS", "full").env("PROMPTLAKE_SPARK_PYTHON", spark);
-            // With the figures that tests print.
-            test.args(["--", "--show-output"]);
-        }
-        tools::run(&mut test)
-    })?;
+    let mut environment = vec![
+        ("PROMPTLAKE_PYTHON", python.into()),
+        ("PROMPTLAKE_AZURITE", azurite.into()),
+        ("PROMPTLAKE_GRAPH_CLIENT_PYTHON", graph_client.into()),
+    ];
+    if let Some(spark) = spark {
+        environment.push(("PROMPTLAKE_TESTS", "full".into()));
+        environment.push(("PROMPTLAKE_SPARK_PYTHON", spark.into()));
+    }
+    let tests = TestRun { root: &root, environment, shows_output: full };
+    steps.step("tests that wait", || tests.waiting())?;
+    steps.step("tests", || tests.others())?;
     if full {
         steps.step("licences, sources, bans", || {
             let deny = tools::cargo_deny(&root)?;

@@ -2,6 +2,7 @@
 
 mod ci;
 mod schemas;
+mod test_programs;
 mod tools;
 
 use std::path::PathBuf;
