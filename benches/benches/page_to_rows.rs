@@ -10,7 +10,7 @@ use promptlake_model::{
     Owner, PageForm, RawPage, RunId, SavedFile, Slice, SliceId, SliceScope, Table, TenantId, Timestamp,
     UserId,
 };
-use promptlake_transform::{TransformSettings, Transformer};
+use promptlake_transform::{Content, TransformSettings, Transformer};
 
 const RECORDS_A_PAGE: u64 = 100;
 
@@ -34,6 +34,7 @@ fn page(tenant: &Tenant) -> RawPage {
 fn transformer(tables: &[Table]) -> Transformer {
     let now = Timestamp::parse("2026-01-01T00:00:00Z").expect("it is an instant");
     Transformer::new(TransformSettings {
+        content: Content::Full,
         tables: tables.to_vec(),
         run_id: RunId::new(now, 1),
         extracted_at: now,
@@ -46,8 +47,9 @@ fn page_to_rows(criterion: &mut Criterion) {
     let page = page(&Tenant::new(spec).expect("the tenant can be made"));
     let mut group = criterion.benchmark_group("page_to_rows");
     group.throughput(Throughput::Bytes(page.body.len() as u64));
-    let five = [Table::Attachments, Table::Links, Table::Contexts, Table::Mentions];
-    let all = [Table::Attachments, Table::Links, Table::Contexts, Table::Mentions, Table::Raw];
+    let five = [Table::Attachments, Table::CardElements, Table::Links, Table::Contexts, Table::Mentions];
+    let all =
+        [Table::Attachments, Table::CardElements, Table::Links, Table::Contexts, Table::Mentions, Table::Raw];
     for (name, tables) in [("five tables", &five[..]), ("with raw", &all)] {
         let transformer = transformer(tables);
         group.bench_function(name, |bencher| bencher.iter(|| transformer.page(black_box(&page))));

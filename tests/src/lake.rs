@@ -94,6 +94,7 @@ impl Lake {
         let expected = [
             (Table::Interactions, totals.interactions),
             (Table::Attachments, totals.attachments),
+            (Table::CardElements, totals.card_elements),
             (Table::Links, totals.links),
             (Table::Contexts, totals.contexts),
             (Table::Mentions, totals.mentions),

@@ -160,6 +160,7 @@ impl Place {
             (Table::Interactions, totals.interactions, "0"),
             (Table::Raw, totals.raw, "0"),
             (Table::Attachments, totals.attachments, "attachment_ordinal"),
+            (Table::CardElements, totals.card_elements, "(attachment_ordinal, element_ordinal)"),
             (Table::Links, totals.links, "link_ordinal"),
             (Table::Contexts, totals.contexts, "context_ordinal"),
             (Table::Mentions, totals.mentions, "mention_ordinal"),

@@ -81,6 +81,7 @@ async fn the_status_is_what_the_tenant_has() {
     for (table, rows) in [
         ("interactions", totals.interactions),
         ("attachments", totals.attachments),
+        ("card_elements", totals.card_elements),
         ("links", totals.links),
         ("contexts", totals.contexts),
         ("mentions", totals.mentions),

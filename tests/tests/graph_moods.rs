@@ -170,9 +170,20 @@ async fn a_tenant_that_rejects_filters_by_date_is_read_whole_and_filtered_here()
     let totals = tenant.totals_in(MIDDLE_MS, i64::MAX);
     assert!(0 < totals.interactions && totals.interactions < tenant.totals().interactions);
     assert_eq!(interactions(&lake), expected(tenant, MIDDLE_MS, &[]));
-    let rows = [Table::Raw, Table::Attachments, Table::Links, Table::Contexts, Table::Mentions];
+    let rows =
+        [Table::Raw, Table::Attachments, Table::CardElements, Table::Links, Table::Contexts, Table::Mentions];
     let rows = rows.map(|table| lake.rows(table));
-    assert_eq!(rows, [totals.raw, totals.attachments, totals.links, totals.contexts, totals.mentions]);
+    assert_eq!(
+        rows,
+        [
+            totals.raw,
+            totals.attachments,
+            totals.card_elements,
+            totals.links,
+            totals.contexts,
+            totals.mentions
+        ]
+    );
     assert_all_covered_from(&lake, tenant, MIDDLE_MS);
     let refused = rejected();
     println!("{refused} filters were rejected, and {pages} pages read");

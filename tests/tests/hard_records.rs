@@ -115,6 +115,7 @@ fn assert_holds_what_is_readable(lake: &Lake, tenant: &Tenant) {
         (Table::Interactions, totals.interactions),
         (Table::Raw, totals.raw),
         (Table::Attachments, totals.attachments),
+        (Table::CardElements, totals.card_elements),
         (Table::Links, totals.links),
         (Table::Contexts, totals.contexts),
         (Table::Mentions, totals.mentions),

@@ -102,8 +102,15 @@ fn has_run(table: Table) -> bool {
 }
 
 /// What lies in the tables that hang on records, one after the other.
-const RECORD_TABLES: [Table; 6] =
-    [Table::Interactions, Table::Raw, Table::Attachments, Table::Links, Table::Contexts, Table::Mentions];
+const RECORD_TABLES: [Table; 7] = [
+    Table::Interactions,
+    Table::Raw,
+    Table::Attachments,
+    Table::CardElements,
+    Table::Links,
+    Table::Contexts,
+    Table::Mentions,
+];
 
 /// The versions that a run as of an instant finds of what was made in `[from_ms, to_ms)`, of some users.
 fn found(tenant: &Tenant, window_ms: (i64, i64), of: impl Fn(&str) -> bool) -> BTreeSet<Version> {

@@ -73,6 +73,7 @@ impl Remote {
         let expected = BTreeMap::from([
             (Table::Interactions.name(), totals.interactions),
             (Table::Attachments.name(), totals.attachments),
+            (Table::CardElements.name(), totals.card_elements),
             (Table::Links.name(), totals.links),
             (Table::Contexts.name(), totals.contexts),
             (Table::Mentions.name(), totals.mentions),

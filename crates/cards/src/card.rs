@@ -1,12 +1,37 @@
 //! An adaptive card: the answer of most Copilots stands in one, as JSON in a string of the message.
 
-use serde_json::Value;
+use std::borrow::Cow;
 
-use crate::json::{repair_json, scalar_text};
+use crate::footnotes;
+use crate::scan::{Fault, Faults, Scanned, Stop, VALUES_MAX, scan};
+use crate::tape::{Kind, Value};
 use crate::walk;
 
 /// How often a card may be encoded as a string within a string. Three times was seen; more is an attack.
 const STRING_LEVELS_MAX: usize = 4;
+
+/// What kind of card the content of an attachment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CardKind {
+    /// An adaptive card, in which Copilot answers.
+    Adaptive,
+    /// Any other: hero, thumbnail, list, a reference to a message, …
+    Other,
+}
+
+/// What is wanted of a card beside its texts and its status: what is not costs nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// [`Card::elements`] of every role, instead of those of the model alone.
+    pub elements: bool,
+    /// [`Card::links`].
+    pub links: bool,
+}
+
+impl Detail {
+    /// Everything.
+    pub const ALL: Self = Self { elements: true, links: true };
+}
 
 /// What could be read of a card.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,7 +44,7 @@ pub struct Card {
     pub error: Option<String>,
     /// Its elements that carry text, in reading order.
     pub elements: Vec<Element>,
-    /// The links in the text that it displays, in reading order.
+    /// Every URL in it, in reading order.
     pub links: Vec<CardLink>,
     pub(crate) display: String,
 }
@@ -32,9 +57,9 @@ pub enum CardStatus {
     Ok,
     /// It was read after a repair, which [`Card::error`] names.
     Repaired,
-    /// Its JSON ends too early; nothing of it was read.
+    /// Its JSON ends too early, or it has more values or deeper texts than are read; what stands before was read.
     Truncated,
-    /// It is no JSON, or nested too deep; nothing of it was read.
+    /// It is no JSON; what stands before the first thing that is none was read.
     Invalid,
     /// It is empty, or JSON that is something else.
     NotACard,
@@ -63,8 +88,8 @@ pub struct Element {
     pub depth: u32,
     /// What the text is for.
     pub role: ElementRole,
-    /// The type of the element: `TextBlock`.
-    pub element_type: &'static str,
+    /// The type of the element: `TextBlock`. Of what has none, what its place says that it is: `Fact`.
+    pub element_type: Cow<'static, str>,
     /// The text as authored.
     pub text: String,
 }
@@ -76,8 +101,18 @@ pub enum ElementRole {
     Display,
     /// It is the model's own text, before it was made readable.
     Model,
+    /// It stands for a picture, or is shown beside something: alternative texts, tips, what a citation points to.
+    Alt,
+    /// It belongs to a field that is filled in.
+    Input,
+    /// It belongs to a button.
+    Action,
+    /// It is displayed where the host does not know what should be.
+    Fallback,
     /// The card says that it is not visible.
     Hidden,
+    /// It is read out.
+    Speak,
 }
 
 impl ElementRole {
@@ -87,44 +122,97 @@ impl ElementRole {
         match self {
             Self::Display => "display",
             Self::Model => "model",
+            Self::Alt => "alt",
+            Self::Input => "input",
+            Self::Action => "action",
+            Self::Fallback => "fallback",
             Self::Hidden => "hidden",
+            Self::Speak => "speak",
         }
     }
 }
 
-/// A link in the text that a card displays.
+/// A URL in a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CardLink {
     /// Its target as written.
     pub url: String,
-    /// The text shown for it.
-    pub label: String,
-    /// Where its text stands, RFC 6901.
+    /// The text shown for it, where there is one.
+    pub label: Option<String>,
+    /// What it is for.
+    pub role: LinkRole,
+    /// Where it or its text stands, RFC 6901.
     pub pointer: String,
     /// The number that is shown, where it is a citation.
     pub citation_number: Option<u16>,
+    /// The number of the same citation in the model's own text, where that can be told.
+    pub footnote_number: Option<u16>,
+    /// Whether it stands in text that is displayed.
+    pub(crate) is_displayed: bool,
+}
+
+/// What a URL in a card is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LinkRole {
+    /// It stands in text.
+    Inline,
+    /// It is the source of a numbered citation.
+    Citation,
+    /// A button opens it.
+    Action,
+    /// It is a picture.
+    Image,
+    /// It is sound or a film.
+    Media,
+    /// It is the picture behind something.
+    Background,
+    /// The card refers to it.
+    Reference,
+}
+
+impl LinkRole {
+    /// Its value in the table.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inline => "inline",
+            Self::Citation => "citation",
+            Self::Action => "action",
+            Self::Image => "image",
+            Self::Media => "media",
+            Self::Background => "background",
+            Self::Reference => "reference",
+        }
+    }
 }
 
 impl Card {
     /// Reads the content of an attachment.
+    ///
+    /// It never fails: what can't be read leaves a [`CardStatus`] and an error that quotes nothing of the content.
+    /// Time and memory are linear in the length of the content.
     #[must_use]
-    pub fn read(content: &str) -> Self {
-        let (json, faults) = match parse(content) {
-            Ok(parsed) => parsed,
-            Err((status, error)) => return Self { status, error: Some(error), ..Self::default() },
+    pub fn read(content: &str, kind: CardKind, detail: Detail) -> Self {
+        let mut faults = Faults::default();
+        let document = unpacked(content, &mut faults);
+        let scanned = scan(&document);
+        faults.add_all(scanned.faults);
+        let mut card = Self::default();
+        let Some(root) = scanned.tape.root() else {
+            (card.status, card.error) = without_values(&scanned);
+            return card;
         };
-        let Value::Object(members) = &json else {
-            return Self::not_a_card(&format!("{} instead of an object", kind(&json)));
+        let walked = walk::read_elements(root, kind, detail, &mut card);
+        faults.add_all(walked.faults);
+        footnotes::pair(&mut card);
+        card.version = root.member("version").and_then(Value::scalar).map(Cow::into_owned);
+        (card.status, card.error) = match (trouble(root, kind), &scanned.stop) {
+            (_, Some(stop)) => stopped(*stop),
+            (Some(trouble), None) => (CardStatus::NotACard, Some(trouble)),
+            (None, None) if walked.is_cut => (CardStatus::Truncated, Some(TOO_DEEP.to_owned())),
+            (None, None) if faults.is_empty() => (CardStatus::Ok, None),
+            (None, None) => (CardStatus::Repaired, Some(faults.to_string())),
         };
-        let mut card = walk::read_elements(&json);
-        card.version = members.get("version").and_then(scalar_text).map(Into::into);
-        if let Some(Value::String(other)) = members.get("type").filter(|stated| !is_card_type(stated)) {
-            card.status = CardStatus::NotACard;
-            card.error = Some(format!("the type is {:?}", other.chars().take(64).collect::<String>()));
-        } else if !faults.is_empty() {
-            card.status = CardStatus::Repaired;
-            card.error = Some(faults.join("; "));
-        }
         card
     }
 
@@ -141,86 +229,59 @@ impl Card {
         let blocks: Vec<&str> = model.map(|element| element.text.as_str()).collect();
         (!blocks.is_empty()).then(|| blocks.join("\n\n"))
     }
-
-    fn not_a_card(error: &str) -> Self {
-        Self { status: CardStatus::NotACard, error: Some(error.to_owned()), ..Self::default() }
-    }
 }
 
-/// Whether a `type` says that it is a card, or nothing that can be read.
-fn is_card_type(stated: &Value) -> bool {
-    stated.as_str().is_none_or(|name| name.eq_ignore_ascii_case("AdaptiveCard"))
-}
+const TOO_DEEP: &str = "texts nested so deep that their pointers outgrow the card; the rest was not read";
 
-fn kind(json: &Value) -> &'static str {
-    match json {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
-/// The JSON of a card and what had to be repaired for it, or why there is none.
-type Parsed = Result<(Value, Vec<&'static str>), (CardStatus, String)>;
-
-/// Reads the JSON, also where it is a string that holds the JSON.
-fn parse(content: &str) -> Parsed {
-    let mut faults = Vec::new();
-    let mut json = parse_once(content, &mut faults)?;
+/// The JSON, also where it is a string that holds the JSON.
+fn unpacked<'a>(content: &'a str, faults: &mut Faults) -> Cow<'a, str> {
+    let mut document = Cow::Borrowed(content);
     for _ in 0..STRING_LEVELS_MAX {
-        let Value::String(inner) = &json else { break };
-        if !inner.trim_start().starts_with(['{', '"']) {
-            break;
+        let Some(inner) = inner_document(&document, faults) else { break };
+        faults.add(Fault::WithinString);
+        document = Cow::Owned(inner);
+    }
+    document
+}
+
+/// The document in a document that is a string.
+fn inner_document(document: &str, faults: &mut Faults) -> Option<String> {
+    if !document.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).starts_with('"') {
+        return None;
+    }
+    let outer = scan(document);
+    let inner = outer.tape.root()?.string()?;
+    if !inner.trim_start().starts_with(['{', '"']) {
+        return None;
+    }
+    faults.add_all(outer.faults);
+    Some(inner.into_owned())
+}
+
+/// Why a document is no card, as far as its kind says so.
+fn trouble(root: Value<'_>, kind: CardKind) -> Option<String> {
+    if root.kind() != Kind::Object {
+        return Some(format!("{} instead of an object", root.kind().name()));
+    }
+    let stated = root.member("type").and_then(Value::string);
+    let is_other = stated.is_some_and(|stated| !stated.eq_ignore_ascii_case("AdaptiveCard"));
+    (is_other && kind == CardKind::Adaptive).then(|| "its type is not AdaptiveCard".to_owned())
+}
+
+fn without_values(scanned: &Scanned<'_>) -> (CardStatus, Option<String>) {
+    match scanned.stop {
+        Some(stop) => stopped(stop),
+        None => (CardStatus::NotACard, Some("the content is empty".to_owned())),
+    }
+}
+
+fn stopped(stop: Stop) -> (CardStatus, Option<String>) {
+    let (status, error) = match stop {
+        Stop::Ends => (CardStatus::Truncated, "it ends within a value".to_owned()),
+        Stop::TooManyValues => {
+            (CardStatus::Truncated, format!("more than {VALUES_MAX} values; the rest was not read"))
         }
-        json = parse_once(inner, &mut faults)?;
-        faults.push("JSON within a string");
-    }
-    faults.dedup();
-    Ok((json, faults))
-}
-
-fn parse_once(content: &str, faults: &mut Vec<&'static str>) -> Result<Value, (CardStatus, String)> {
-    let without_mark = content.strip_prefix('\u{feff}').unwrap_or(content);
-    let text = without_mark.trim_end_matches('\0');
-    if text.trim().is_empty() {
-        return Err((CardStatus::NotACard, "the content is empty".to_owned()));
-    }
-    if without_mark.len() < content.len() {
-        faults.push("a byte order mark");
-    }
-    if text.len() < without_mark.len() {
-        faults.push("NUL after the card");
-    }
-    parse_first(text, faults).or_else(|error| match repair_json(text) {
-        Some(repaired) => {
-            faults.push("lone surrogates, control characters or numbers out of range");
-            parse_first(&repaired, faults).map_err(|error| fault(&error))
-        }
-        None => Err(fault(&error)),
-    })
-}
-
-/// Reads the first JSON value of a text.
-fn parse_first(text: &str, faults: &mut Vec<&'static str>) -> Result<Value, serde_json::Error> {
-    let mut values = serde_json::Deserializer::from_str(text).into_iter();
-    let Some(first) = values.next() else { return serde_json::from_str(text) };
-    let json = first?;
-    if !text[values.byte_offset()..].trim().is_empty() {
-        faults.push("characters after the card");
-    }
-    Ok(json)
-}
-
-fn fault(error: &serde_json::Error) -> (CardStatus, String) {
-    let message = error.to_string();
-    if error.is_eof() {
-        (CardStatus::Truncated, message)
-    } else if message.starts_with("recursion limit exceeded") {
-        (CardStatus::Invalid, format!("nested deeper than 127 levels: {message}"))
-    } else {
-        (CardStatus::Invalid, message)
-    }
+        Stop::Unexpected { at, wanted } => (CardStatus::Invalid, format!("expected {wanted} at byte {at}")),
+    };
+    (status, Some(error))
 }

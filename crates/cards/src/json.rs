@@ -1,6 +1,6 @@
 //! JSON that is nearly JSON: what the parser refuses although anyone can see what it means.
 
-use std::borrow::Cow;
+use crate::tape::utf16_unit;
 
 /// Where a number stops.
 fn is_number_byte(byte: u8) -> bool {
@@ -52,8 +52,9 @@ impl Copy<'_> {
 
     /// Reads an escape sequence; gives its length.
     fn escape(&mut self, at: usize) -> usize {
-        match unicode_escape(self.text, at) {
-            Some(0xd800..=0xdbff) => match unicode_escape(self.text, at + 6) {
+        let unit = |at| self.text.get(at..).and_then(utf16_unit);
+        match unit(at) {
+            Some(0xd800..=0xdbff) => match unit(at + 6) {
                 Some(0xdc00..=0xdfff) => 12,
                 _ => self.replace(at, 6, "\\ufffd"),
             },
@@ -77,26 +78,6 @@ impl Copy<'_> {
         }
         self.repaired.push_str(self.text.get(self.copied..).unwrap_or_default());
         Some(self.repaired)
-    }
-}
-
-/// The UTF-16 unit of an escape `\uXXXX` that starts here.
-fn unicode_escape(text: &str, at: usize) -> Option<u32> {
-    let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
-    if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        u32::from_str_radix(digits, 16).ok()
-    } else {
-        None
-    }
-}
-
-/// The text of a JSON value where text is expected: strings as they are, numbers and booleans as JSON, nothing else.
-pub(crate) fn scalar_text(value: &serde_json::Value) -> Option<Cow<'_, str>> {
-    match value {
-        serde_json::Value::String(text) => Some(Cow::Borrowed(text)),
-        serde_json::Value::Number(number) => Some(Cow::Owned(number.to_string())),
-        serde_json::Value::Bool(truth) => Some(Cow::Owned(truth.to_string())),
-        serde_json::Value::Null | serde_json::Value::Array(_) | serde_json::Value::Object(_) => None,
     }
 }
 

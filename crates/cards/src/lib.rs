@@ -5,14 +5,20 @@
 
 mod bare_url;
 mod card;
+mod display;
+mod footnotes;
 mod html;
 mod json;
 mod markdown;
 mod nesting;
+mod reasoning;
+mod scan;
+mod tape;
 mod text;
+mod vocabulary;
 mod walk;
 
-pub use card::{Card, CardLink, CardStatus, Element, ElementRole};
+pub use card::{Card, CardKind, CardLink, CardStatus, Detail, Element, ElementRole, LinkRole};
 pub use html::html_to_text;
 pub use json::repair_json;
 pub use markdown::markdown_to_text;

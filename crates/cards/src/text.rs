@@ -311,7 +311,7 @@ impl TextWriter {
 }
 
 /// The number of a citation: a label of one to three digits.
-fn citation_number(label: &str) -> Option<u16> {
+pub(crate) fn citation_number(label: &str) -> Option<u16> {
     let is_number = label.len() <= CITATION_DIGITS_MAX && label.bytes().all(|byte| byte.is_ascii_digit());
     if is_number { label.parse().ok() } else { None }
 }

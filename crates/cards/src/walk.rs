@@ -1,144 +1,466 @@
 //! The way through a card in reading order, with a stack of its own.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
-use crate::card::{Card, CardLink, Element, ElementRole};
-use crate::json::scalar_text;
+use crate::card::{Card, CardKind, CardLink, Detail, Element, ElementRole, LinkRole};
+use crate::display::Display;
 use crate::markdown::markdown_to_text;
-
-/// The members that hold child elements, in the order in which they are read.
-const CHILD_LISTS: [&str; 7] = ["body", "items", "columns", "rows", "cells", "pages", "actions"];
-
-/// The member of an action that holds the card that it shows.
-const CHILD_CARD: &str = "card";
+use crate::reasoning;
+use crate::scan::{Fault, Faults};
+use crate::tape::{Kind, Value, push_index, push_token};
+use crate::vocabulary::{
+    self, CHILDREN, ChildMember, FALLBACK, Family, Markup, REFERENCES, TextMember, family_of,
+};
 
 /// The `id` by which Copilot marks the model's own text.
 const MODEL_TEXT_ID: &str = "MessageTextField";
 
-/// An element that is still to be read.
-struct Visit<'a> {
-    element: &'a Map<String, Value>,
-    pointer: String,
+/// Pointers may take so many times the card's own length; beyond, what is nested deep would grow with its square.
+const POINTER_BYTES_FACTOR: usize = 4;
+
+/// What pointers may always take: a short card can't be long-winded.
+const POINTER_BYTES_MIN: usize = 65_536;
+
+/// Characters of a type that nobody knows.
+const TYPE_CHARS_MAX: usize = 64;
+
+/// A value that is still to be read.
+struct Visit<'t> {
+    value: Value<'t>,
+    /// What it is where it does not say it.
+    family: Family,
+    element_type: &'static str,
+    /// Where it stands: after so many bytes of the path, a member, an entry, or both.
+    path_bytes: usize,
+    name: &'static str,
+    index: Option<usize>,
     depth: u32,
-    is_hidden: bool,
+    /// The role of whatever it displays, where that is none that is seen at once.
+    shade: Option<ElementRole>,
 }
 
-/// The elements, links and displayed text of a card.
-pub(crate) fn read_elements(json: &Value) -> Card {
-    let mut card = Card::default();
-    let mut stack = Vec::new();
-    if let Value::Object(element) = json {
-        stack.push(Visit { element, pointer: String::new(), depth: 0, is_hidden: false });
-    }
-    while let Some(visit) = stack.pop() {
-        let is_hidden = visit.is_hidden || visit.element.get("isVisible") == Some(&Value::Bool(false));
-        let visit = Visit { is_hidden, ..visit };
-        if is_text_block(&visit) {
-            read_text_block(&mut card, &visit);
+enum Step<'t> {
+    Visit(Visit<'t>),
+    /// Everything within an element was read.
+    Leave(Family),
+}
+
+/// What the walk found, beside what it put into the card.
+#[derive(Debug)]
+pub(crate) struct Walked {
+    pub(crate) faults: Faults,
+    /// Whether the walk ended early, since pointers would have taken too much.
+    pub(crate) is_cut: bool,
+}
+
+/// Reads the elements, links and displayed text of a document into a card.
+pub(crate) fn read_elements(root: Value<'_>, kind: CardKind, detail: Detail, card: &mut Card) -> Walked {
+    let source_bytes = root.source_bytes();
+    let mut walk = Walk {
+        card,
+        detail,
+        references: root.member(REFERENCES.name),
+        display: Display::with_capacity(source_bytes / 4),
+        path: String::new(),
+        allowance: POINTER_BYTES_MIN + POINTER_BYTES_FACTOR * source_bytes,
+        walked: Walked { faults: Faults::default(), is_cut: false },
+        stack: Vec::new(),
+    };
+    let (family, element_type) = match kind {
+        CardKind::Adaptive => (Family::Card, "AdaptiveCard"),
+        CardKind::Other => (Family::Unknown, "Card"),
+    };
+    walk.stack.push(Step::Visit(Visit {
+        value: root,
+        family,
+        element_type,
+        path_bytes: 0,
+        name: "",
+        index: None,
+        depth: 0,
+        shade: None,
+    }));
+    walk.run();
+    walk.card.display = walk.display.finish();
+    walk.walked
+}
+
+struct Walk<'t, 'c> {
+    card: &'c mut Card,
+    detail: Detail,
+    /// What the citations of the card point to.
+    references: Option<Value<'t>>,
+    display: Display,
+    /// Where the element that is being read stands.
+    path: String,
+    /// Bytes that pointers may still take.
+    allowance: usize,
+    walked: Walked,
+    stack: Vec<Step<'t>>,
+}
+
+/// The element that is being read.
+struct Current<'t> {
+    value: Value<'t>,
+    family: Family,
+    element_type: Cow<'static, str>,
+    depth: u32,
+    shade: Option<ElementRole>,
+    is_model_text: bool,
+}
+
+impl<'t> Walk<'t, '_> {
+    fn run(&mut self) {
+        while let Some(step) = self.stack.pop() {
+            if self.walked.is_cut {
+                return;
+            }
+            match step {
+                Step::Visit(visit) => self.visit(&visit),
+                Step::Leave(family) => self.display.leave(family),
+            }
         }
-        push_children(&mut stack, &visit);
     }
-    card
-}
 
-/// Pushes the children so that the first one is read next.
-fn push_children<'a>(stack: &mut Vec<Visit<'a>>, parent: &Visit<'a>) {
-    let first = stack.len();
-    for key in CHILD_LISTS {
-        match parent.element.get(key) {
-            Some(Value::Array(children)) => {
-                for (index, child) in children.iter().enumerate() {
-                    push_child(stack, parent, child, || format!("{}/{key}/{index}", parent.pointer));
+    fn visit(&mut self, visit: &Visit<'t>) {
+        self.path.truncate(visit.path_bytes);
+        if !visit.name.is_empty() {
+            push_token(&mut self.path, visit.name);
+        }
+        if let Some(index) = visit.index {
+            push_index(&mut self.path, index);
+        }
+        match visit.value.kind() {
+            Kind::Object => self.element(visit),
+            Kind::List => self.entries(visit),
+            Kind::Text | Kind::Scalar => self.scalar(visit),
+            Kind::Null => {}
+        }
+    }
+
+    /// Puts what a list holds on the stack, so that the first entry is read next.
+    fn entries(&mut self, visit: &Visit<'t>) {
+        let first = self.stack.len();
+        for (index, value) in visit.value.children().enumerate() {
+            let path_bytes = self.path.len();
+            self.stack.push(Step::Visit(Visit { value, path_bytes, name: "", index: Some(index), ..*visit }));
+        }
+        self.stack[first..].reverse();
+    }
+
+    /// A text where an element is expected: in some places it is one.
+    fn scalar(&mut self, visit: &Visit<'t>) {
+        let is_entry = visit.index.is_some();
+        let current = Current {
+            value: visit.value,
+            family: visit.family,
+            element_type: Cow::Borrowed(visit.element_type),
+            depth: visit.depth,
+            shade: visit.shade,
+            is_model_text: false,
+        };
+        let text = visit.value.scalar().unwrap_or_default();
+        match visit.family {
+            Family::Background => self.link(LinkRole::Background, text, None),
+            Family::Run if is_entry => self.display_text(&current, text, Markup::Plain),
+            Family::Run => self.odd_text(&current, text, Markup::Plain),
+            // `"fallback": "drop"` says that there is none.
+            Family::Unknown if visit.name != FALLBACK.name => self.odd_text(&current, text, Markup::Markdown),
+            _ => {}
+        }
+    }
+
+    fn odd_text(&mut self, current: &Current<'t>, text: Cow<'t, str>, markup: Markup) {
+        self.walked.faults.add(Fault::OddValue);
+        self.display_text(current, text, markup);
+    }
+
+    fn element(&mut self, visit: &Visit<'t>) {
+        let current = current(visit);
+        if current.shade.is_none() {
+            self.display.enter(current.family);
+            self.stack.push(Step::Leave(current.family));
+        }
+        if current.family == Family::CitationRun {
+            self.citation(&current);
+        } else {
+            for member in current.family.texts() {
+                if let Some(value) = current.value.member(member.name) {
+                    self.text_member(&current, member, value);
                 }
             }
-            Some(child) => push_child(stack, parent, child, || format!("{}/{key}", parent.pointer)),
-            None => {}
+        }
+        if self.detail.links {
+            self.urls(&current);
+        }
+        self.children(&current);
+    }
+
+    /// A member that holds text: also a number, a truth, or a list of texts.
+    fn text_member(&mut self, current: &Current<'t>, member: &TextMember, value: Value<'t>) {
+        let path_bytes = self.path.len();
+        push_token(&mut self.path, member.name);
+        match value.kind() {
+            Kind::Null => {}
+            Kind::Text | Kind::Scalar => {
+                self.text(current, member, value.scalar().unwrap_or_default());
+            }
+            Kind::Object => match reasoning::of_object(value) {
+                Some(answer) => self.reasoned(current, &answer),
+                None => self.walked.faults.add(Fault::OddValue),
+            },
+            Kind::List => self.text_list(current, member, value),
+        }
+        self.path.truncate(path_bytes);
+    }
+
+    fn text_list(&mut self, current: &Current<'t>, member: &TextMember, list: Value<'t>) {
+        if member.name != "keywords" {
+            self.walked.faults.add(Fault::OddValue);
+        }
+        let path_bytes = self.path.len();
+        for (index, entry) in list.children().enumerate() {
+            let Some(text) = entry.scalar() else {
+                self.walked.faults.add(Fault::OddValue);
+                continue;
+            };
+            push_index(&mut self.path, index);
+            self.text(current, member, text);
+            self.path.truncate(path_bytes);
         }
     }
-    if let Some(card) = parent.element.get(CHILD_CARD) {
-        push_child(stack, parent, card, || format!("{}/{CHILD_CARD}", parent.pointer));
-    }
-    stack[first..].reverse();
-}
 
-fn push_child<'a>(
-    stack: &mut Vec<Visit<'a>>,
-    parent: &Visit<'a>,
-    child: &'a Value,
-    pointer: impl FnOnce() -> String,
-) {
-    if let Value::Object(element) = child {
-        // The card itself is no level.
-        let depth = if parent.pointer.is_empty() { 0 } else { parent.depth + 1 };
-        stack.push(Visit { element, pointer: pointer(), depth, is_hidden: parent.is_hidden });
-    }
-}
-
-/// Whether an element is a text block: it says so in any case, or says nothing of its type.
-fn is_text_block(visit: &Visit<'_>) -> bool {
-    match visit.element.get("type") {
-        Some(Value::String(name)) => name.eq_ignore_ascii_case("TextBlock"),
-        _ => !visit.pointer.is_empty(),
-    }
-}
-
-fn read_text_block(card: &mut Card, visit: &Visit<'_>) {
-    let Some(text) = visit.element.get("text") else { return };
-    if visit.element.get("id").and_then(Value::as_str) == Some(MODEL_TEXT_ID) {
-        push_text(card, visit, ElementRole::Model, text);
-        return;
-    }
-    let shown = if visit.is_hidden { ElementRole::Hidden } else { ElementRole::Display };
-    match reasoned_answer(text) {
-        Some(answer) => {
-            push_text(card, visit, shown, &answer["finalResponse"]);
-            push_text(card, visit, ElementRole::Model, &answer["thoughts"]);
+    fn text(&mut self, current: &Current<'t>, member: &TextMember, text: Cow<'t, str>) {
+        if current.is_model_text && member.name == "text" {
+            self.push_element(current, ElementRole::Model, text);
+        } else if member.role != ElementRole::Display {
+            self.push_element(current, current.shade.unwrap_or(member.role), text);
+        } else if let Some(answer) = reasoning::of_text(&text) {
+            self.reasoned(current, &answer);
+        } else {
+            self.display_text(current, text, member.markup);
         }
-        None => push_text(card, visit, shown, text),
+    }
+
+    fn reasoned(&mut self, current: &Current<'t>, answer: &reasoning::Answer) {
+        self.display_text(current, Cow::Owned(answer.shown.clone()), Markup::Markdown);
+        if let Some(thoughts) = &answer.thoughts {
+            self.push_element(current, ElementRole::Model, Cow::Owned(thoughts.clone()));
+        }
+    }
+
+    /// A text that is displayed, unless what it stands in is not.
+    fn display_text(&mut self, current: &Current<'t>, text: Cow<'t, str>, markup: Markup) {
+        let is_shown = current.shade.is_none();
+        match markup {
+            Markup::Plain if is_shown => self.display.text(current.family, &text),
+            Markup::Plain => {}
+            Markup::Markdown => {
+                let shown = markdown_to_text(&text);
+                if is_shown {
+                    self.display.text(current.family, &shown.text);
+                }
+                for link in shown.links {
+                    let role =
+                        if link.citation_number.is_some() { LinkRole::Citation } else { LinkRole::Inline };
+                    self.push_link(CardLink {
+                        url: link.url,
+                        label: Some(link.label),
+                        role,
+                        is_displayed: is_shown,
+                        pointer: String::new(),
+                        citation_number: link.citation_number,
+                        footnote_number: None,
+                    });
+                }
+            }
+        }
+        self.push_element(current, current.shade.unwrap_or(ElementRole::Display), text);
+    }
+
+    /// A run that cites one of the card's references: by its number, which is displayed.
+    fn citation(&mut self, current: &Current<'t>) {
+        let stated = current.value.member("text").and_then(Value::scalar);
+        let index = current.value.member("referenceIndex").and_then(Value::scalar);
+        let Some((name, text)) =
+            stated.map(|text| ("text", text)).or(index.clone().map(|text| ("referenceIndex", text)))
+        else {
+            return;
+        };
+        let label = text.trim().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let number = crate::text::citation_number(&label);
+        let path_bytes = self.path.len();
+        push_token(&mut self.path, name);
+        if current.shade.is_none() {
+            match number {
+                Some(_) => self.display.text(current.family, &format!("[{label}]")),
+                None => self.display.text(current.family, &text),
+            }
+        }
+        let target = index.and_then(|index| self.reference_url(&index));
+        if let Some(url) = target {
+            self.push_link(CardLink {
+                url: url.into_owned(),
+                label: Some(label),
+                role: LinkRole::Citation,
+                is_displayed: current.shade.is_none(),
+                pointer: String::new(),
+                citation_number: number,
+                footnote_number: None,
+            });
+        }
+        self.push_element(current, current.shade.unwrap_or(ElementRole::Display), text);
+        self.path.truncate(path_bytes);
+    }
+
+    /// The URL of a reference by its number, from 1.
+    fn reference_url(&self, number: &str) -> Option<Cow<'t, str>> {
+        let index = number.trim().parse::<usize>().ok()?.checked_sub(1)?;
+        self.references?.children().nth(index)?.member("url")?.string()
+    }
+
+    /// The URLs of an element: those that its family names, then those that a name gives away.
+    fn urls(&mut self, current: &Current<'t>) {
+        let listed = current.family.urls();
+        for member in listed {
+            let Some(url) = current.value.member(member.name).and_then(Value::string) else { continue };
+            let label = member.label.and_then(|name| current.value.member(name)).and_then(Value::scalar);
+            let path_bytes = self.path.len();
+            push_token(&mut self.path, member.name);
+            let is_target = current.family != Family::Button && current.family != Family::TeamsData;
+            if is_target || member.name != "value" || has_scheme(&url) {
+                self.link(member.role, url, label);
+            } else {
+                self.push_element(current, current.shade.unwrap_or(ElementRole::Action), url);
+            }
+            self.path.truncate(path_bytes);
+        }
+        let mut others: Vec<_> = current
+            .value
+            .members()
+            .filter_map(|value| {
+                let name = value.name()?;
+                let role = vocabulary::url_role_by_name(&name)?;
+                Some((name, role, value))
+            })
+            .filter(|(name, ..)| listed.iter().all(|member| member.name != name.as_ref()))
+            .collect();
+        // Of a name that stands twice, the last one stays.
+        others.reverse();
+        others.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        others.dedup_by(|(one, ..), (other, ..)| one == other);
+        for (name, role, value) in others {
+            let Some(url) = value.string() else { continue };
+            let path_bytes = self.path.len();
+            push_token(&mut self.path, &name);
+            self.link(role, url, None);
+            self.path.truncate(path_bytes);
+        }
+    }
+
+    fn children(&mut self, parent: &Current<'t>) {
+        let first = self.stack.len();
+        let shade = |shade| parent.shade.or(Some(shade));
+        for member in CHILDREN.iter().filter(|member| member.belongs_to(parent.family)) {
+            self.push_child(parent, member, parent.shade);
+        }
+        self.push_child(parent, &FALLBACK, shade(ElementRole::Fallback));
+        self.push_child(parent, &REFERENCES, shade(ElementRole::Alt));
+        self.stack[first..].reverse();
+    }
+
+    fn push_child(&mut self, parent: &Current<'t>, member: &ChildMember, shade: Option<ElementRole>) {
+        let Some(value) = parent.value.member(member.name) else { return };
+        self.stack.push(Step::Visit(Visit {
+            value,
+            family: member.family,
+            element_type: member.element_type,
+            path_bytes: self.path.len(),
+            name: member.name,
+            index: None,
+            // The card itself is no level.
+            depth: if self.path.is_empty() { 0 } else { parent.depth + 1 },
+            shade,
+        }));
+    }
+
+    fn link(&mut self, role: LinkRole, url: Cow<'t, str>, label: Option<Cow<'t, str>>) {
+        self.push_link(CardLink {
+            url: url.into_owned(),
+            label: label.map(Cow::into_owned),
+            role,
+            is_displayed: false,
+            pointer: String::new(),
+            citation_number: None,
+            footnote_number: None,
+        });
+    }
+
+    fn push_link(&mut self, link: CardLink) {
+        if self.detail.links && self.has_room() {
+            self.card.links.push(CardLink { pointer: self.path.clone(), ..link });
+        }
+    }
+
+    fn push_element(&mut self, current: &Current<'t>, role: ElementRole, text: Cow<'t, str>) {
+        let is_wanted = self.detail.elements || role == ElementRole::Model;
+        if text.is_empty() || !is_wanted || !self.has_room() {
+            return;
+        }
+        self.card.elements.push(Element {
+            pointer: self.path.clone(),
+            depth: current.depth,
+            role,
+            element_type: current.element_type.clone(),
+            text: text.into_owned(),
+        });
+    }
+
+    /// Takes the bytes of a pointer; where there are none left, the walk ends.
+    fn has_room(&mut self) -> bool {
+        match self.allowance.checked_sub(self.path.len()) {
+            Some(left) => self.allowance = left,
+            None => self.walked.is_cut = true,
+        }
+        !self.walked.is_cut
     }
 }
 
-/// Some Excel cards hold `{"thoughts": …, "finalResponse": …}` where the text should be.
-fn reasoned_answer(text: &Value) -> Option<Value> {
-    let answer = match text {
-        Value::Object(_) => text.clone(),
-        Value::String(json) if json.trim_start().starts_with('{') => serde_json::from_str(json).ok()?,
-        _ => return None,
+/// What an object is: by its type, or by where it stands.
+fn current<'t>(visit: &Visit<'t>) -> Current<'t> {
+    let value = visit.value;
+    let stated = value.member("type").and_then(Value::string);
+    let (family, element_type) = match &stated {
+        None => (visit.family, Cow::Borrowed(visit.element_type)),
+        Some(stated) => match family_of(stated) {
+            (Family::Unknown, _) if visit.family.is_by_place() => (visit.family, Cow::Owned(limited(stated))),
+            (family, Some(name)) => (family, Cow::Borrowed(name)),
+            (family, None) => (family, Cow::Owned(limited(stated))),
+        },
     };
-    answer.get("finalResponse").is_some().then_some(answer)
-}
-
-fn push_text(card: &mut Card, visit: &Visit<'_>, role: ElementRole, text: &Value) {
-    let Some(text) = scalar_text(text) else { return };
-    if role == ElementRole::Display {
-        display(card, visit, &text);
-    }
-    card.elements.push(Element {
-        pointer: text_pointer(visit),
+    let is_hidden = value.member("isVisible").is_some_and(Value::is_false);
+    let is_text = matches!(family, Family::TextBlock | Family::Unknown);
+    let is_model_text =
+        is_text && value.member("id").and_then(Value::string).is_some_and(|id| id == MODEL_TEXT_ID);
+    Current {
+        value,
+        family,
+        element_type,
         depth: visit.depth,
-        role,
-        element_type: "TextBlock",
-        text: text.into_owned(),
-    });
-}
-
-fn text_pointer(visit: &Visit<'_>) -> String {
-    format!("{}/text", visit.pointer)
-}
-
-/// Adds a text to what the card displays, and its links to the card's.
-fn display(card: &mut Card, visit: &Visit<'_>, markdown: &str) {
-    let shown = markdown_to_text(markdown);
-    if !shown.text.is_empty() {
-        if !card.display.is_empty() {
-            card.display.push_str("\n\n");
-        }
-        card.display.push_str(&shown.text);
+        shade: visit.shade.or(is_hidden.then_some(ElementRole::Hidden)),
+        is_model_text,
     }
-    card.links.extend(shown.links.into_iter().map(|link| CardLink {
-        url: link.url,
-        label: link.label,
-        pointer: text_pointer(visit),
-        citation_number: link.citation_number,
-    }));
+}
+
+fn limited(stated: &str) -> String {
+    stated.chars().take(TYPE_CHARS_MAX).collect()
+}
+
+/// Whether a text is a URL of some scheme rather than words.
+fn has_scheme(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    scheme.len() > 1
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        && !rest.is_empty()
+        && !rest.contains(char::is_whitespace)
 }

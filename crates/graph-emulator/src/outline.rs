@@ -61,6 +61,7 @@ pub(crate) struct Outline {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Counts {
     pub(crate) attachments: u32,
+    pub(crate) card_elements: u32,
     pub(crate) links: u32,
     pub(crate) contexts: u32,
     pub(crate) mentions: u32,
@@ -135,22 +136,24 @@ impl Outline {
 
     /// The rows that the record gives to each table.
     pub(crate) fn counts(&self) -> Counts {
-        let (cards, dress_links) = match self.dress {
-            Dress::Text => (0, 0),
-            Dress::Html { anchors } => (0, u32::from(anchors)),
-            Dress::EmptyCard | Dress::ReasoningCard => (1, 0),
-            Dress::SimpleCard { links } => (1, u32::from(links)),
+        let (cards, card_elements, dress_links) = match self.dress {
+            Dress::Text => (0, 0, 0),
+            Dress::Html { anchors } => (0, 0, u32::from(anchors)),
+            Dress::EmptyCard => (1, 0, 0),
+            Dress::ReasoningCard => (1, 2, 0),
+            Dress::SimpleCard { links } => (1, 1, u32::from(links)),
             Dress::EntityCard { meetings, files, citations } => {
                 let (meetings, files) = (u32::from(meetings), u32::from(files));
                 let in_list = 2 * meetings + files;
                 let in_card = meetings + files + u32::from(citations);
-                (1, in_list + in_card)
+                (1, 2, in_list + in_card)
             }
         };
         let contexts = u32::from(self.contexts);
         let with_url = u32::from(self.files) + u32::from(self.attaches_meeting);
         Counts {
             attachments: cards + with_url + u32::from(self.files_without_url),
+            card_elements,
             links: dress_links + with_url + contexts,
             contexts: contexts + u32::from(self.contexts_without_reference),
             mentions: u32::from(self.mentions),
@@ -200,8 +203,14 @@ mod tests {
             ..Outline::of(&history, history.seat(0))
         };
         let links = (2 * 2 + 1) + (3 + 4) + 3 + 1;
-        assert_eq!(bare.counts(), Counts { attachments: 5, links, contexts: 2, mentions: 3 });
+        assert_eq!(
+            bare.counts(),
+            Counts { attachments: 5, card_elements: 2, links, contexts: 2, mentions: 3 }
+        );
         let html = Outline { dress: Dress::Html { anchors: 2 }, contexts: 0, ..bare };
-        assert_eq!(html.counts(), Counts { attachments: 4, links: 5, contexts: 1, mentions: 3 });
+        assert_eq!(
+            html.counts(),
+            Counts { attachments: 4, card_elements: 0, links: 5, contexts: 1, mentions: 3 }
+        );
     }
 }

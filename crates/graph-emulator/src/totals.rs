@@ -14,6 +14,8 @@ pub struct TableTotals {
     pub interactions: u64,
     /// Entries of the records' `attachments`.
     pub attachments: u64,
+    /// Text blocks of cards; of one that holds reasoned JSON, the answer and the reasons.
+    pub card_elements: u64,
     /// Entries of `links`, attachments with a `contentUrl`, contexts with a `contextReference`, markdown links
     /// in the shown text block of a card (each occurrence), and `<a href>` in html bodies.
     pub links: u64,
@@ -33,6 +35,7 @@ impl AddAssign for TableTotals {
     fn add_assign(&mut self, other: Self) {
         self.interactions += other.interactions;
         self.attachments += other.attachments;
+        self.card_elements += other.card_elements;
         self.links += other.links;
         self.contexts += other.contexts;
         self.mentions += other.mentions;
@@ -89,6 +92,7 @@ pub(crate) fn of_records(
         totals.interactions += 1;
         totals.raw += 1;
         totals.attachments += u64::from(counts.attachments);
+        totals.card_elements += u64::from(counts.card_elements);
         totals.links += u64::from(counts.links);
         totals.contexts += u64::from(counts.contexts);
         totals.mentions += u64::from(counts.mentions);

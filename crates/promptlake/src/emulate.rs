@@ -26,6 +26,7 @@ pub(crate) async fn emulate(arguments: EmulateArguments) -> Result<Outcome, Fail
         let by_table = json!({
             "interactions": totals.interactions,
             "attachments": totals.attachments,
+            "card_elements": totals.card_elements,
             "links": totals.links,
             "contexts": totals.contexts,
             "mentions": totals.mentions,

@@ -198,6 +198,7 @@ impl Context {
     pub(crate) fn transformer(&self, now: Timestamp) -> Transformer {
         Transformer::new(TransformSettings {
             tables: self.pipeline.transform.tables.iter().copied().collect(),
+            content: self.pipeline.transform.content,
             run_id: self.run.id.clone(),
             extracted_at: self.run.started_at,
             now,

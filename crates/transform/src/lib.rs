@@ -9,6 +9,7 @@
 
 mod app;
 mod brackets;
+mod content;
 mod day;
 mod json;
 mod key;
@@ -22,4 +23,5 @@ mod table;
 mod transformer;
 mod url;
 
+pub use content::Content;
 pub use transformer::{TransformSettings, Transformer};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use promptlake_cards::{CardLink, TextLink};
+use promptlake_cards::{CardLink, LinkRole, TextLink};
 
 use crate::message::Message;
 use crate::record::Record;
@@ -18,6 +18,7 @@ pub(crate) struct LinkRow<'a> {
     pub(crate) label: Option<&'a str>,
     pub(crate) link_type: Option<&'a str>,
     pub(crate) citation_number: Option<u16>,
+    pub(crate) footnote_number: Option<u16>,
     pub(crate) attachment_ordinal: Option<usize>,
     pub(crate) pointer: Option<&'a str>,
 }
@@ -71,9 +72,8 @@ fn each_text_link(record: &Record<'_>, message: &Message, push: &mut impl FnMut(
         record.links.iter().filter_map(|link| link.url.as_deref()).map(url_key).collect();
     for (ordinal, attachment) in message.attachments.iter().enumerate() {
         for link in attachment.card.iter().flat_map(|card| &card.links) {
-            let is_entity = || entities.contains(&url_key(&link.url));
-            let other = if link.citation_number.is_none() && is_entity() { "entity" } else { "inline" };
-            push(&card_link(link, ordinal, other));
+            let is_entity = link.role == LinkRole::Inline && entities.contains(&url_key(&link.url));
+            push(&card_link(link, ordinal, if is_entity { "entity" } else { link.role.as_str() }));
         }
     }
     for link in &message.body_links {
@@ -81,18 +81,14 @@ fn each_text_link(record: &Record<'_>, message: &Message, push: &mut impl FnMut(
     }
 }
 
-/// The role of a link in text: a numbered one is a citation.
-fn text_role(citation_number: Option<u16>, other: &'static str) -> &'static str {
-    if citation_number.is_some() { "citation" } else { other }
-}
-
-fn card_link<'a>(link: &'a CardLink, ordinal: usize, other: &'static str) -> LinkRow<'a> {
+fn card_link<'a>(link: &'a CardLink, ordinal: usize, role: &'static str) -> LinkRow<'a> {
     LinkRow {
         origin: "card",
-        role: text_role(link.citation_number, other),
+        role,
         url: Some(&link.url),
-        label: Some(&link.label),
+        label: link.label.as_deref(),
         citation_number: link.citation_number,
+        footnote_number: link.footnote_number,
         attachment_ordinal: Some(ordinal),
         pointer: Some(&link.pointer),
         ..LinkRow::default()
@@ -102,7 +98,7 @@ fn card_link<'a>(link: &'a CardLink, ordinal: usize, other: &'static str) -> Lin
 fn body_link(link: &TextLink) -> LinkRow<'_> {
     LinkRow {
         origin: "body",
-        role: text_role(link.citation_number, "inline"),
+        role: if link.citation_number.is_some() { "citation" } else { "inline" },
         url: Some(&link.url),
         label: Some(&link.label),
         citation_number: link.citation_number,

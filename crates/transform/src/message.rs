@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use promptlake_cards::{Card, TextLink, html_to_text, markdown_to_text};
+use promptlake_cards::{Card, CardKind, Detail, TextLink, html_to_text, markdown_to_text};
 
 use crate::marker::{Piece, pieces};
 use crate::record::{Attachment, Body, Record};
 
 /// The attachment type of adaptive cards; compared without regard to case.
 const ADAPTIVE_CARD: &str = "application/vnd.microsoft.card.adaptive";
+
+/// What the types of other cards contain: `application/vnd.microsoft.card.hero`, `….teams.card.list`.
+const CARD: &str = ".card.";
 
 /// What body and attachments say together.
 #[derive(Debug)]
@@ -34,10 +37,9 @@ pub(crate) struct ReadAttachment {
 }
 
 impl ReadAttachment {
-    fn of(attachment: &Attachment<'_>) -> Self {
-        let content_type = attachment.content_type.as_deref().unwrap_or_default().trim();
-        let is_card = content_type.eq_ignore_ascii_case(ADAPTIVE_CARD);
-        let card = is_card.then(|| Card::read(attachment.content.as_deref().unwrap_or_default()));
+    fn of(attachment: &Attachment<'_>, detail: Detail) -> Self {
+        let content = attachment.content.as_deref().unwrap_or_default();
+        let card = card_kind(attachment, content).map(|kind| Card::read(content, kind, detail));
         Self { card, is_in_body: false }
     }
 
@@ -47,9 +49,20 @@ impl ReadAttachment {
     }
 }
 
+/// What kind of card an attachment is: its type says so, or its content is JSON, as that of a reference to a message is.
+fn card_kind(attachment: &Attachment<'_>, content: &str) -> Option<CardKind> {
+    let content_type = attachment.content_type.as_deref().unwrap_or_default().trim();
+    if content_type.eq_ignore_ascii_case(ADAPTIVE_CARD) {
+        return Some(CardKind::Adaptive);
+    }
+    let is_card = content_type.to_ascii_lowercase().contains(CARD) || content.trim_start().starts_with('{');
+    is_card.then_some(CardKind::Other)
+}
+
 impl Message {
-    pub(crate) fn of(record: &Record<'_>) -> Self {
-        let mut attachments: Vec<_> = record.attachments.iter().map(ReadAttachment::of).collect();
+    pub(crate) fn of(record: &Record<'_>, detail: Detail) -> Self {
+        let read = |attachment| ReadAttachment::of(attachment, detail);
+        let mut attachments: Vec<_> = record.attachments.iter().map(read).collect();
         let (body, body_links) = body_text(&record.body);
         let text = compose(body.as_deref(), &record.attachments, &mut attachments);
         let cards = attachments.iter().filter_map(|attachment| attachment.card.as_ref());

@@ -6,8 +6,8 @@ use crate::links::each_link;
 use crate::message::Message;
 use crate::record::Record;
 use crate::table::{
-    AttachmentRows, ContextRows, Growing, InteractionRow, InteractionRows, LinkRows, MentionRows, PageValues,
-    RawRow, RawRows, RecordKeys, RejectRow, RejectRows, Rows,
+    AttachmentRows, CardElementRows, ContextRows, ElementRow, Growing, InteractionRow, InteractionRows,
+    LinkRows, MentionRows, PageValues, RawRow, RawRows, RecordKeys, RejectRow, RejectRows, Rows,
 };
 
 /// A record with what was read of it, ready to become rows.
@@ -24,6 +24,7 @@ pub(crate) struct ReadRecord<'a> {
 pub(crate) struct PageRows {
     interactions: Growing<InteractionRows>,
     attachments: Option<Growing<AttachmentRows>>,
+    card_elements: Option<Growing<CardElementRows>>,
     links: Option<Growing<LinkRows>>,
     contexts: Option<Growing<ContextRows>>,
     mentions: Option<Growing<MentionRows>>,
@@ -45,6 +46,7 @@ impl PageRows {
         Self {
             interactions: Growing::new(InteractionRows::with_capacity(records), records),
             attachments: written(tables, records, || AttachmentRows::with_capacity(records / 2)),
+            card_elements: written(tables, records, || CardElementRows::with_capacity(records)),
             links: written(tables, records, || LinkRows::with_capacity(records)),
             contexts: written(tables, records, || ContextRows::with_capacity(0)),
             mentions: written(tables, records, || MentionRows::with_capacity(0)),
@@ -82,6 +84,10 @@ impl PageRows {
             }
             table.end_record();
         }
+        if let Some(table) = &mut self.card_elements {
+            push_elements(&mut table.rows, keys, message);
+            table.end_record();
+        }
         if let Some(table) = &mut self.contexts {
             for (index, context) in record.contexts.iter().enumerate() {
                 table.rows.append(keys, index, context);
@@ -107,6 +113,7 @@ impl PageRows {
         let tables = [
             self.interactions.finish(page),
             self.attachments.and_then(|table| table.finish(page)),
+            self.card_elements.and_then(|table| table.finish(page)),
             self.links.and_then(|table| table.finish(page)),
             self.contexts.and_then(|table| table.finish(page)),
             self.mentions.and_then(|table| table.finish(page)),
@@ -114,5 +121,14 @@ impl PageRows {
             self.rejects.finish(page),
         ];
         tables.into_iter().flatten().collect()
+    }
+}
+
+fn push_elements(rows: &mut CardElementRows, keys: &RecordKeys<'_>, message: &Message) {
+    for (attachment_index, attachment) in message.attachments.iter().enumerate() {
+        let elements = attachment.card.iter().flat_map(|card| &card.elements);
+        for (element_index, element) in elements.enumerate() {
+            rows.append(keys, &ElementRow { attachment_index, element_index, element });
+        }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use promptlake_cards::repair_json;
+use promptlake_cards::{Detail, repair_json};
 use promptlake_model::{
     PageBatch, PageReading, PartitionDay, RawPage, RecordKey, RejectKey, RunId, SliceScope, Table, Timestamp,
 };
 
+use crate::content::Content;
 use crate::day::partition_day;
 use crate::json::{self, Kind};
 use crate::key::{record_id, reject_id};
@@ -20,8 +21,10 @@ use crate::table::{PageValues, RawRow, RecordKeys, RejectRow};
 #[derive(Debug, Clone)]
 pub struct TransformSettings {
     /// The tables of records that are written beside `interactions` and `rejects`, which always are: any of
-    /// `attachments`, `links`, `contexts`, `mentions` and `raw`.
+    /// `attachments`, `card_elements`, `links`, `contexts`, `mentions` and `raw`.
     pub tables: Vec<Table>,
+    /// How much of what people wrote is kept. Without it `raw` and `card_elements` must not be among the tables.
+    pub content: Content,
     /// The run that reads the pages: every row that says so names it.
     pub run_id: RunId,
     /// The instant at which it started; its day is the partition of `rejects`.
@@ -76,6 +79,8 @@ struct Draft<'a> {
     page: &'a RawPage,
     records: Vec<RecordKey>,
     rejects: Vec<RejectKey>,
+    /// What is wanted of cards.
+    detail: Detail,
     rows: PageRows,
 }
 
@@ -86,6 +91,10 @@ impl<'a> Draft<'a> {
             page,
             records: Vec::with_capacity(records),
             rejects: Vec::new(),
+            detail: Detail {
+                elements: settings.tables.contains(&Table::CardElements),
+                links: settings.tables.contains(&Table::Links),
+            },
             rows: PageRows::new(&settings.tables, records),
         }
     }
@@ -120,7 +129,7 @@ impl<'a> Draft<'a> {
         let id = record_id(&self.page.owner, record, raw.bytes);
         let day = partition_day(record, created_at, self.settings.now);
         self.records.push(RecordKey { id, day, created_at });
-        let message = Message::of(record);
+        let message = Message::of(record, self.detail);
         let keys = RecordKeys::of(id, record, created_at);
         self.rows.push(&ReadRecord { keys, record, message: &message, raw });
     }
@@ -147,6 +156,7 @@ impl<'a> Draft<'a> {
             run_id: self.settings.run_id.as_str(),
             extracted_at: self.settings.extracted_at,
             page_index: self.page.index,
+            content: self.settings.content,
         };
         PageBatch {
             slice: Arc::clone(&self.page.slice),

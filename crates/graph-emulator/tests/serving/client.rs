@@ -114,6 +114,14 @@ pub(crate) fn link_rows(record: &Value) -> usize {
         + in_cards
 }
 
+/// The text blocks of a card; one that holds reasoned JSON is an answer and its reasons.
+fn card_elements(attachment: &Value) -> u64 {
+    let Some(content) = attachment["content"].as_str() else { return 0 };
+    let card: Value = serde_json::from_str(content).expect("a card is JSON");
+    let texts = card["body"].as_array().into_iter().flatten().filter_map(|block| block["text"].as_str());
+    texts.map(|text| if text.contains("finalResponse") { 2 } else { 1 }).sum()
+}
+
 /// The markdown links of the text block that a card shows.
 fn card_links(attachment: &Value) -> usize {
     let Some(content) = attachment["content"].as_str() else { return 0 };
@@ -127,6 +135,7 @@ pub(crate) fn rows(records: &[Value]) -> TableTotals {
     for record in records {
         totals.interactions += 1;
         totals.raw += 1;
+        totals.card_elements += entries(record, "attachments").iter().map(card_elements).sum::<u64>();
         totals.links += link_rows(record) as u64;
         totals.attachments += entries(record, "attachments").len() as u64;
         totals.contexts += entries(record, "contexts").len() as u64;

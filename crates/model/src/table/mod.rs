@@ -152,6 +152,12 @@ impl Table {
         matches!(self, Self::Interactions | Self::Coverage | Self::Rejects)
     }
 
+    /// Whether its rows are somebody's words and little else: a lake without these has no such table.
+    #[must_use]
+    pub const fn is_of_words(self) -> bool {
+        matches!(self, Self::CardElements | Self::Raw)
+    }
+
     /// Its columns, in order. The partition column `date` is not among them: it is in the path alone.
     #[must_use]
     pub const fn columns(self) -> &'static [Column] {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use promptlake_extract::{ApiVersion, PaymentModel};
 use promptlake_load::StoreSettings;
 use promptlake_model::{AppClasses, Table, TenantId, Timestamp, UserId};
+use promptlake_transform::Content;
 use url::Url;
 
 use super::value::{
@@ -180,6 +181,8 @@ pub(crate) struct FilesSource {
 pub(crate) struct Transform {
     /// The tables to write, those that are always written among them.
     pub(crate) tables: BTreeSet<Table>,
+    /// Without it neither `raw` nor `card_elements` is among the tables.
+    pub(crate) content: Content,
 }
 
 /// Where the lake is and what its files are like. Partitions are by date.

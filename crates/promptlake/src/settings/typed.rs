@@ -10,13 +10,14 @@ use std::marker::PhantomData;
 
 use promptlake_extract::{ApiVersion, PaymentModel};
 use promptlake_model::{Day, Table, TenantId, UserId};
+use promptlake_transform::Content;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::error::Fault;
 use super::value::{
-    AppClass, ByteSize, ClientId, CloudName, CommandLine, Compression, Content, CredentialKind, EnvName,
-    GroupId, LakeLocation, LocalPath, PartitionColumn, ServerOrigin, Setting, SourceKind, Start, TimeSpan,
+    AppClass, ByteSize, ClientId, CloudName, CommandLine, Compression, CredentialKind, EnvName, GroupId,
+    LakeLocation, LocalPath, PartitionColumn, ServerOrigin, Setting, SourceKind, Start, TimeSpan,
     UserIdPattern, UserRef,
 };
 

@@ -8,6 +8,7 @@ use arrow::array::{
 use promptlake_model::{RecordId, Timestamp};
 
 use super::column;
+use crate::content::Content;
 use crate::record::Record;
 
 /// The time zone of every timestamp.
@@ -21,6 +22,7 @@ pub(crate) struct PageValues<'a> {
     pub(crate) run_id: &'a str,
     pub(crate) extracted_at: Timestamp,
     pub(crate) page_index: u32,
+    pub(crate) content: Content,
 }
 
 impl PageValues<'_> {

@@ -62,8 +62,7 @@ impl LinkRows {
         self.label.append_option(link.label);
         self.link_type.append_option(link.link_type);
         self.citation_number.append_option(link.citation_number.map(i32::from));
-        // Citations are not yet paired with the footnotes of the model's text.
-        self.footnote_number.append_null();
+        self.footnote_number.append_option(link.footnote_number.map(i32::from));
         self.attachment_ordinal.append_option(link.attachment_ordinal.map(ordinal));
         self.pointer.append_option(link.pointer);
     }

@@ -1,6 +1,7 @@
 //! The rows of one page, growing: a file per table, each a row, its columns, and the batch that they become.
 
 mod attachments;
+mod card_elements;
 mod columns;
 mod contexts;
 mod interactions;
@@ -14,7 +15,10 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use promptlake_model::{Table, TableRows};
 
+use crate::content::{Content, leave_out_words};
+
 pub(crate) use attachments::AttachmentRows;
+pub(crate) use card_elements::{CardElementRows, ElementRow};
 pub(crate) use columns::{PageValues, RecordKeys};
 pub(crate) use contexts::ContextRows;
 pub(crate) use interactions::{InteractionRow, InteractionRows};
@@ -59,7 +63,10 @@ impl<R: Rows> Growing<R> {
         if self.rows.len() == 0 {
             return None;
         }
-        let columns = self.rows.finish(page);
+        let mut columns = self.rows.finish(page);
+        if page.content == Content::None {
+            leave_out_words(R::TABLE, &mut columns);
+        }
         let batch = RecordBatch::try_new(R::TABLE.schema(), columns).expect(
             "the columns stand in the table's order with its types, and none that is required is null",
         );

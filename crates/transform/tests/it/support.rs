@@ -11,10 +11,10 @@ use promptlake_model::{
     Owner, PageBatch, PageForm, RawPage, RunId, SavedFile, Slice, SliceId, SliceScope, Table, TableRows,
     TenantId, Timestamp, UserId,
 };
-use promptlake_transform::{TransformSettings, Transformer};
+use promptlake_transform::{Content, TransformSettings, Transformer};
 
-pub(crate) const OPTIONAL: [Table; 5] =
-    [Table::Attachments, Table::Links, Table::Contexts, Table::Mentions, Table::Raw];
+pub(crate) const OPTIONAL: [Table; 6] =
+    [Table::Attachments, Table::CardElements, Table::Links, Table::Contexts, Table::Mentions, Table::Raw];
 
 pub(crate) fn owner() -> Owner {
     Owner {
@@ -27,10 +27,20 @@ pub(crate) fn instant(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }
 
-pub(crate) fn transformer(tables: &[Table]) -> Transformer {
+pub(crate) fn settings(tables: &[Table]) -> TransformSettings {
     let extracted_at = instant("2025-06-01T06:00:00Z");
     let run_id = RunId::new(extracted_at, 7);
-    Transformer::new(TransformSettings { tables: tables.to_vec(), run_id, extracted_at, now: extracted_at })
+    TransformSettings {
+        tables: tables.to_vec(),
+        content: Content::Full,
+        run_id,
+        extracted_at,
+        now: extracted_at,
+    }
+}
+
+pub(crate) fn transformer(tables: &[Table]) -> Transformer {
+    Transformer::new(settings(tables))
 }
 
 pub(crate) fn page_of(scope: SliceScope, form: PageForm, body: impl Into<Bytes>) -> RawPage {

@@ -24,9 +24,10 @@ hint: did you mean "attachments"?"#,
         r#"source = { cloud = "emulator" }
 [transform]
 tables = ["links", "card_elements"]
+content = "none"
 "#,
-        r#"read lake.toml, line 3, column 20: transform.tables[1] is "card_elements", which this version does not support
-hint: this version takes "interactions", "attachments", "links", "contexts", "mentions", "raw", "users", "coverage" and "rejects""#,
+        r#"read lake.toml, line 3, column 20: transform.tables[1] is "card_elements", which holds what content = "none" leaves out
+hint: leave the table out, or write content = "full""#,
     ),
     (
         r#"source = { cloud = "emulator" }
@@ -34,7 +35,7 @@ hint: this version takes "interactions", "attachments", "links", "contexts", "me
 tables = ["prompts"]
 "#,
         r#"read lake.toml, line 3, column 11: transform.tables[0] is "prompts", not a table of the lake
-hint: this version takes "interactions", "attachments", "links", "contexts", "mentions", "raw", "users", "coverage" and "rejects""#,
+hint: this version takes "interactions", "attachments", "card_elements", "links", "contexts", "mentions", "raw", "users", "coverage" and "rejects""#,
     ),
     (
         r#"source = { cloud = "emulator" }
@@ -47,18 +48,10 @@ hint: write tables = ["attachments", "links", "raw"]"#,
     (
         r#"source = { cloud = "emulator" }
 [transform]
-content = "none"
-"#,
-        r#"read lake.toml, line 3, column 11: transform.content is "none", which this version does not support
-hint: this version takes "full""#,
-    ),
-    (
-        r#"source = { cloud = "emulator" }
-[transform]
 content = "all"
 "#,
         r#"read lake.toml, line 3, column 11: transform.content is "all", not a kind of content
-hint: this version takes "full""#,
+hint: this version takes "full" and "none""#,
     ),
     (
         r#"source = { cloud = "emulator" }

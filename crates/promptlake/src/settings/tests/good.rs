@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use promptlake_extract::{ApiVersion, PaymentModel};
 use promptlake_load::{RemoteUrl, StoreLocation, StoreSettings};
 use promptlake_model::{AppClasses, Day, Table, TenantId, Timestamp, UserId};
+use promptlake_transform::Content;
 use url::Url;
 
 use super::super::pipeline::{
@@ -41,10 +42,6 @@ fn local_lake(path: &str) -> StoreSettings {
     }
 }
 
-fn every_supported_table() -> BTreeSet<Table> {
-    Table::ALL.into_iter().filter(|table| *table != Table::CardElements).collect()
-}
-
 /// What the shortest file means: the table of defaults.
 fn defaults() -> Pipeline {
     let tenant = EmulatedTenant {
@@ -71,7 +68,7 @@ fn defaults() -> Pipeline {
     };
     Pipeline {
         source: Source::Graph(vec![source]),
-        transform: Transform { tables: every_supported_table() },
+        transform: Transform { tables: Table::ALL.into_iter().collect(), content: Content::Full },
         destination: Destination {
             store: local_lake("./lake"),
             target_file_size: meant("256MiB"),
@@ -181,6 +178,7 @@ fn a_real_tenant_with_every_setting() {
     let expected = Pipeline {
         source: Source::Graph(vec![source]),
         transform: Transform {
+            content: Content::Full,
             tables: BTreeSet::from([Table::Interactions, Table::Raw, Table::Coverage, Table::Rejects]),
         },
         destination: Destination {

@@ -2,6 +2,7 @@
 
 use promptlake_extract::{ApiVersion, PaymentModel};
 use promptlake_model::Table;
+use promptlake_transform::Content;
 
 use super::Setting;
 use crate::settings::error::{Fault, nearest};
@@ -140,17 +141,11 @@ impl Setting for CredentialKind {
     }
 }
 
-/// `transform.content`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Content {
-    Full,
-}
-
 impl Setting for Content {
     const NOUN: &'static str = "a kind of content";
 
     fn parse(text: &str) -> Result<Self, Fault> {
-        choose(text, Self::NOUN, &[("full", Taken(Self::Full)), ("none", NotYet)])
+        choose(text, Self::NOUN, &[("full", Taken(Self::Full)), ("none", Taken(Self::None))])
     }
 }
 
@@ -172,8 +167,7 @@ impl Setting for Table {
     const NOUN: &'static str = "a table of the lake";
 
     fn parse(text: &str) -> Result<Self, Fault> {
-        let choice = |table| if table == Self::CardElements { NotYet } else { Taken(table) };
-        choose(text, Self::NOUN, &Self::ALL.map(|table| (table.name(), choice(table))))
+        choose(text, Self::NOUN, &Self::ALL.map(|table| (table.name(), Taken(table))))
     }
 }
 
@@ -213,7 +207,11 @@ mod tests {
             ("v2.0", r#"is "v2.0", not a version of Graph"#),
         ]);
         check::<PaymentModel>(&[("A", "A"), ("B", "B"), ("C", r#"is "C", not a payment model"#)]);
-        check::<Content>(&[("full", "Full"), ("none", r#"is "none", which this version does not support"#)]);
+        check::<Content>(&[
+            ("full", "Full"),
+            ("none", "None"),
+            ("some", r#"is "some", not a kind of content"#),
+        ]);
         check::<PartitionColumn>(&[
             ("date", "Date"),
             ("app", r#"is "app", which this version does not support"#),
@@ -221,10 +219,9 @@ mod tests {
     }
 
     #[test]
-    fn every_table_but_one_is_taken() {
+    fn every_table_is_taken() {
         for table in Table::ALL {
-            let taken = <Table as Setting>::parse(table.name()) == Ok(table);
-            assert_eq!(taken, table != Table::CardElements, "{table}");
+            assert_eq!(<Table as Setting>::parse(table.name()), Ok(table), "{table}");
         }
     }
 }

@@ -18,7 +18,7 @@ mod user_ref;
 
 pub(super) use app_class::AppClass;
 pub(crate) use byte_size::ByteSize;
-pub(super) use choice::{CloudName, Content, CredentialKind, PartitionColumn, SourceKind};
+pub(super) use choice::{CloudName, CredentialKind, PartitionColumn, SourceKind};
 pub(crate) use compression::Compression;
 pub(crate) use credential::CommandLine;
 pub(super) use credential::EnvName;
