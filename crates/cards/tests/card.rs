@@ -116,7 +116,7 @@ fn every_content_has_a_status() {
     check(r#""hello""#, NotACard, "", Some("a string instead"));
     check(r#"{"type":"message","body":[{"type":"TextBlock","text":"a"}]}"#, NotACard, "a", Some("its type"));
     check("hello", Invalid, "", Some("expected a value at byte 0"));
-    check(r#"{'body':[]}"#, Invalid, "", Some("a name in quotes at byte 1"));
+    check("{'body':[]}", Invalid, "", Some("a name in quotes at byte 1"));
     check(r#"{"body":[{"text":"a"}],"x" 7}"#, Invalid, "a", Some("a colon at byte 27"));
     check(r#"{"body":[{"text":"a"} {"text":"b"}]}"#, Invalid, "a", Some("a comma or ] at byte 22"));
 }
@@ -125,7 +125,7 @@ fn every_content_has_a_status() {
 fn what_stands_before_the_cut_is_read() {
     let sound = r#"{"body":[{"type":"TextBlock","text":"a"},{"text":"bc\\"},{"x":nul"#;
     for (before, text) in [
-        (r#"ul"#, "a\n\nbc\\"),
+        ("ul", "a\n\nbc\\"),
         (r#"},{"x"#, "a\n\nbc\\"),
         (r#"\"},"#, "a\n\nbc"),
         (r#"\\"},"#, "a\n\nbc"),
