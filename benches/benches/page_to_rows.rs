@@ -28,6 +28,7 @@ fn page(tenant: &Tenant) -> RawPage {
         index: 0,
         form: PageForm::Page,
         body: Bytes::from(body),
+        provenance: None,
     }
 }
 

@@ -19,7 +19,8 @@ json.dump(rows, sys.stdout, default=str)
 ";
 
 /// Python with `duckdb`: what `cargo ci` installs.
-pub(crate) fn python() -> PathBuf {
+#[must_use]
+pub fn python() -> PathBuf {
     let installed = || crate::root().join("target/python/bin/python");
     let python = std::env::var_os("PROMPTLAKE_PYTHON").map_or_else(installed, PathBuf::from);
     assert!(python.exists(), "{} is missing: run `cargo ci` once, which installs it", python.display());
@@ -86,6 +87,14 @@ pub fn number(sql: &str) -> u64 {
     let rows = query(sql);
     let value = rows.first().and_then(|row| row.first()).and_then(Value::as_u64);
     value.unwrap_or_else(|| panic!("no number: {rows:?}\n{sql}"))
+}
+
+/// What makes the views of `schemas/duckdb.sql` over a lake: put before a query.
+#[must_use]
+pub fn views_prelude(lake: &Path) -> String {
+    let script = crate::root().join("schemas/duckdb.sql");
+    let script = std::fs::read_to_string(&script).expect("the script is checked in");
+    format!("SET VARIABLE lake = '{}';\n{script}\n", lake.display())
 }
 
 /// The glob of a table, as a quoted SQL string.

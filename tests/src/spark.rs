@@ -40,6 +40,24 @@ for table in asked["tables"]:
 json.dump(found, sys.stdout)
 "#;
 
+/// Executes a script statement by statement, as its head says, and then queries; gives the rows of each.
+const SCRIPT_OF_VIEWS: &str = r#"
+import json, sys
+from pyspark.sql import SparkSession
+asked = json.load(sys.stdin)
+spark = (SparkSession.builder.master("local[2]")
+    .config("spark.ui.enabled", "false")
+    .config("spark.sql.session.timeZone", "UTC")
+    .config("spark.sql.shuffle.partitions", "2")
+    .config("spark.sql.warehouse.dir", asked["warehouse"])
+    .config("spark.driver.memory", "1g")
+    .getOrCreate())
+spark.conf.set("lake", asked["lake"])
+for statement in filter(str.strip, asked["script"].split(";\n")):
+    spark.sql(statement)
+json.dump([[list(row) for row in spark.sql(query).collect()] for query in asked["queries"]], sys.stdout)
+"#;
+
 /// A table as Spark reads it.
 #[derive(Debug)]
 pub struct SparkTable {
@@ -74,9 +92,26 @@ fn python() -> PathBuf {
 pub fn read(lake: &Path, tables: &[Table], day: &str) -> BTreeMap<Table, SparkTable> {
     let names: Vec<&str> = tables.iter().map(|table| table.name()).collect();
     let asked = json!({ "lake": lake.display().to_string(), "tables": names, "day": day });
+    let found = run(SCRIPT, &asked);
+    tables.iter().map(|table| (*table, spark_table(&found[table.name()]))).collect()
+}
+
+/// The rows of queries over the tables and views of `schemas/spark.sql`, whose own files go into a folder that may be
+/// thrown away.
+#[must_use]
+pub fn query_views(lake: &Path, warehouse: &Path, queries: &[String]) -> Vec<Vec<Vec<Value>>> {
+    let script = crate::root().join("schemas/spark.sql");
+    let script = std::fs::read_to_string(&script).expect("the script is checked in");
+    let (lake, warehouse) = (lake.display().to_string(), warehouse.display().to_string());
+    let asked = json!({ "lake": lake, "warehouse": warehouse, "script": script, "queries": queries });
+    serde_json::from_value(run(SCRIPT_OF_VIEWS, &asked)).expect("rows of each query")
+}
+
+/// What a Python script prints, as JSON, where it is asked for JSON on its standard input.
+fn run(script: &str, asked: &Value) -> Value {
     let mut command = Command::new(python());
     // Without the locale, Java reads names of files as ASCII.
-    command.args(["-c", SCRIPT]).env("LC_ALL", "C.UTF-8").env("SPARK_LOCAL_IP", "127.0.0.1");
+    command.args(["-c", script]).env("LC_ALL", "C.UTF-8").env("SPARK_LOCAL_IP", "127.0.0.1");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("start python");
     let mut input = child.stdin.take().expect("stdin is piped");
@@ -84,9 +119,8 @@ pub fn read(lake: &Path, tables: &[Table], day: &str) -> BTreeMap<Table, SparkTa
     drop(input);
     let output = child.wait_with_output().expect("wait for python");
     let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "Spark could not read {names:?}:\n{error}");
-    let found: Value = serde_json::from_slice(&output.stdout).expect("the script prints JSON");
-    tables.iter().map(|table| (*table, spark_table(&found[table.name()]))).collect()
+    assert!(output.status.success(), "Spark could not do {asked}:\n{error}");
+    serde_json::from_slice(&output.stdout).expect("the script prints JSON")
 }
 
 fn spark_table(found: &Value) -> SparkTable {

@@ -36,7 +36,7 @@ fn the_three_verbs_never_see_one_another_and_the_emulator_sees_nobody() {
         ("promptlake-load", &["promptlake-flow", "promptlake-model"]),
         ("xtask", &["promptlake-model"]),
     ]);
-    let everything = ["promptlake", "promptlake-benches", "promptlake-tests"];
+    let everything = ["promptlake", "promptlake-benches", "promptlake-fuzz", "promptlake-tests"];
     for (name, sees) in edges(&metadata()) {
         if everything.contains(&name.as_str()) {
             continue;

@@ -149,3 +149,15 @@ fn a_bad_record_is_a_reject_and_its_neighbours_are_read() {
         format!("SELECT count(*) FROM {} WHERE json LIKE '%\\ud83d here%'", files_of(&lake.path(), "raw"));
     assert_eq!(number(&exact), 2, "raw is the record as received");
 }
+
+#[test]
+fn fields_that_are_new_are_named_at_the_end_and_kept_in_raw() {
+    let lake = Lake::new();
+    let page = answer_page()
+        .replace("\"name\":null", "\"name\":null,\"thumbnailUrl\":\"https://contoso.example/t\"");
+    lake.write_beside("pages/page.json", page.as_bytes());
+    run(&lake, "").assert_code(0).assert_said("attachments.thumbnailUrl (1)");
+    let kept =
+        format!("SELECT count(*) FROM {} WHERE json LIKE '%thumbnailUrl%'", files_of(&lake.path(), "raw"));
+    assert_eq!(number(&kept), 1);
+}

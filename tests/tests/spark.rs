@@ -1,5 +1,6 @@
 //! The lake before its readers: Spark and DuckDB find the types that `schemas/` promises, every row once, and a day of
-//! a table in the files of that day alone; also while a run publishes, and where one was killed.
+//! a table in the files of that day alone; also while a run publishes, and where one was killed. `schemas/spark.sql` and
+//! `schemas/duckdb.sql` say the same of it.
 //!
 //! Spark takes a minute to start and to read, so that it is asked in full mode only.
 #![expect(clippy::unwrap_used, reason = "what a test does not get, fails it")]
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use graph_emulator::{Emulator, TenantSpec};
 use promptlake_model::Table;
-use promptlake_tests::duckdb::{files_of, number, query};
+use promptlake_tests::duckdb::{files_of, number, query, views_prelude};
 use promptlake_tests::lake::{Lake, objects_below};
 use promptlake_tests::program::{finish, run_command, start};
 use promptlake_tests::tenant::{pipeline, unlimited};
@@ -89,6 +90,65 @@ async fn spark_reads_what_was_promised() {
     emulator.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn spark_and_duckdb_make_the_same_views() {
+    if !is_full() {
+        println!("skipped: Spark is asked in full mode only (PROMPTLAKE_TESTS=full)");
+        return;
+    }
+    let spec = TenantSpec::default().with_seed(43).with_users(10).with_interactions(1_500);
+    let spec = spec.with_window(WINDOW_MS.0, WINDOW_MS.1);
+    let spec = spec.with_edited_share(0.1).with_changes_within_ms(20 * 86_400_000);
+    let emulator = unlimited(spec).await;
+    let lake = Lake::new();
+    // Twice, so that some records are there in two versions.
+    for at_ms in [i64::midpoint(WINDOW_MS.0, WINDOW_MS.1), WINDOW_MS.1] {
+        emulator.show_as_of(at_ms);
+        let mut command = run_command(&pipeline(&emulator, &lake, ""), emulator.client_secret());
+        command.args(["--set", "source.lookback=3660d"]);
+        tokio::task::spawn_blocking(move || finish(command)).await.unwrap().assert_code(0);
+    }
+    emulator.shutdown().await;
+
+    let prelude = views_prelude(&lake.path());
+    let tables = Table::ALL.map(Table::name);
+    let views = tables.into_iter().chain(["latest_interactions", "turns", "citations"]);
+    let views: Vec<(&str, Vec<[String; 2]>)> = views.map(|view| (view, columns_of(&prelude, view))).collect();
+    let of_spark: Vec<String> =
+        views.iter().map(|(view, columns)| all_rows(view, columns, "unix_micros")).collect();
+    let found = spark::query_views(&lake.path(), &lake.path().with_file_name("warehouse"), &of_spark);
+    for ((view, columns), mut found) in views.into_iter().zip(found) {
+        let mut expected = query(&(prelude.clone() + &all_rows(view, &columns, "epoch_us")));
+        assert_eq!(expected.is_empty(), view == "rejects", "{view}");
+        let text = |row: &Vec<serde_json::Value>| serde_json::Value::from(row.clone()).to_string();
+        found.sort_by_cached_key(text);
+        expected.sort_by_cached_key(text);
+        assert_eq!(found.len(), expected.len(), "{view}");
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found, expected, "{view}");
+        }
+    }
+    assert!(number(&format!("{prelude}SELECT count(*) FROM interactions")) > 1_500, "some in two versions");
+}
+
+/// The columns of a view of DuckDB, and their types.
+fn columns_of(prelude: &str, view: &str) -> Vec<[String; 2]> {
+    let described = query(&format!("{prelude}DESCRIBE {view}"));
+    described.iter().map(|row| [0, 1].map(|cell| row[cell].as_str().unwrap().to_owned())).collect()
+}
+
+/// All rows of a view, each value as what both engines print alike.
+fn all_rows(view: &str, columns: &[[String; 2]], micros: &str) -> String {
+    let alike = |[name, kind]: &[String; 2]| match kind.as_str() {
+        "TIMESTAMP WITH TIME ZONE" => format!("{micros}({name})"),
+        "BLOB" => format!("hex({name})"),
+        "DATE" => format!("CAST({name} AS STRING)"),
+        _ => name.clone(),
+    };
+    let columns: Vec<String> = columns.iter().map(alike).collect();
+    format!("SELECT {} FROM {view}", columns.join(", "))
+}
+
 fn assert_prunes(lake: &Lake, table: Table, read: &spark::SparkTable) {
     let (of_day, all) = (published(lake, table, Some(DAY)).len(), published(lake, table, None).len());
     assert!(of_day > 0 && of_day < all, "{table}: {of_day} of {all} files are of {DAY}");
@@ -151,6 +211,9 @@ async fn duckdb_reads_a_day_from_the_files_of_that_day() {
         let read = format!("FROM read_parquet({files}, hive_partitioning = true) WHERE date = DATE '{DAY}'");
         let plan = explained(&format!("EXPLAIN SELECT record_id {read}"));
         assert!(plan.contains(&format!("Scanning Files: {of_day}/{all}")), "{table}:\n{plan}");
+        let of_view = format!("EXPLAIN SELECT record_id FROM {table} WHERE date = DATE '{DAY}'");
+        let plan = explained(&(views_prelude(&lake.path()) + &of_view));
+        assert!(plan.contains(&format!("Scanning Files: {of_day}/{all}")), "the view of {table}:\n{plan}");
         let read = explained(&format!("EXPLAIN ANALYZE SELECT record_id {read}"));
         assert!(read.contains(&format!("Total Files Read: {of_day}")), "{table}:\n{read}");
     }

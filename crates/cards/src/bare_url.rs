@@ -1,6 +1,6 @@
 //! URLs that stand in text without any mark: GitHub's markdown links them, CommonMark does not.
 
-use crate::text::TextWriter;
+use crate::text::{TextLink, TextWriter};
 
 const SCHEMES: [&str; 2] = ["https://", "http://"];
 
@@ -15,6 +15,19 @@ pub(crate) fn write_with_links(writer: &mut TextWriter, text: &str) {
         rest = after;
     }
     writer.write(rest);
+}
+
+/// The bare URLs of plain text, as links whose label is the URL.
+#[must_use]
+pub fn plain_text_links(text: &str) -> Vec<TextLink> {
+    let mut links = Vec::new();
+    let mut rest = text;
+    while let Some((_, url, after)) = next_url(rest) {
+        let (url, label) = (url.to_owned(), url.to_owned());
+        links.push(TextLink { url, label, citation_number: None, is_image: false });
+        rest = after;
+    }
+    links
 }
 
 /// The first bare URL, with what stands before and after it.
@@ -71,6 +84,7 @@ mod tests {
         let found = writer.finish();
         assert_eq!(found.text, text);
         assert_eq!(found.links.iter().map(|link| link.url.as_str()).collect::<Vec<_>>(), urls, "{text:?}");
+        assert_eq!(plain_text_links(text), found.links);
     }
 
     #[test]

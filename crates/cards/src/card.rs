@@ -57,7 +57,8 @@ pub enum CardStatus {
     Ok,
     /// It was read after a repair, which [`Card::error`] names.
     Repaired,
-    /// Its JSON ends too early, or it has more values or deeper texts than are read; what stands before was read.
+    /// Its JSON ends too early, or it has more values, deeper texts or more citations of long URLs than are read; what
+    /// stands before was read.
     Truncated,
     /// It is no JSON; what stands before the first thing that is none was read.
     Invalid,
@@ -209,7 +210,7 @@ impl Card {
         (card.status, card.error) = match (trouble(root, kind), &scanned.stop) {
             (_, Some(stop)) => stopped(*stop),
             (Some(trouble), None) => (CardStatus::NotACard, Some(trouble)),
-            (None, None) if walked.is_cut => (CardStatus::Truncated, Some(TOO_DEEP.to_owned())),
+            (None, None) if walked.is_cut => (CardStatus::Truncated, Some(OUTGROWN.to_owned())),
             (None, None) if faults.is_empty() => (CardStatus::Ok, None),
             (None, None) => (CardStatus::Repaired, Some(faults.to_string())),
         };
@@ -231,7 +232,8 @@ impl Card {
     }
 }
 
-const TOO_DEEP: &str = "texts nested so deep that their pointers outgrow the card; the rest was not read";
+const OUTGROWN: &str =
+    "texts nested so deep, or URLs cited so often, that they outgrow the card; the rest was not read";
 
 /// The JSON, also where it is a string that holds the JSON.
 fn unpacked<'a>(content: &'a str, faults: &mut Faults) -> Cow<'a, str> {

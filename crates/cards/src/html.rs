@@ -8,7 +8,8 @@ use std::convert::Infallible;
 use html5gum::emitters::callback::{Callback, CallbackEmitter, CallbackEvent};
 use html5gum::{Span, Tokenizer};
 
-use crate::text::{TextAndLinks, TextWriter};
+use crate::bare_url;
+use crate::text::{TextAndLinks, TextWriter, WHITE_SPACE};
 
 /// The text that HTML displays, and its links.
 ///
@@ -108,6 +109,7 @@ enum Attribute {
     Alt,
     Id,
     Start,
+    Src,
 }
 
 /// The attributes of the tag that is being read. The first of a name counts, as in browsers.
@@ -117,6 +119,7 @@ struct Values {
     alt: Option<String>,
     id: Option<String>,
     start: Option<String>,
+    src: Option<String>,
 }
 
 struct HtmlReader<'a> {
@@ -158,6 +161,7 @@ impl HtmlReader<'_> {
             b"alt" => Some(Attribute::Alt),
             b"id" => Some(Attribute::Id),
             b"start" => Some(Attribute::Start),
+            b"src" => Some(Attribute::Src),
             _ => None,
         };
         self.attribute = self.attribute.filter(|attribute| self.values.slot(*attribute).is_none());
@@ -197,7 +201,7 @@ impl HtmlReader<'_> {
                 self.pre += 1;
                 self.pre_begins = true;
             }
-            Tag::Image => self.writer.write_flowing(&values.alt.unwrap_or_default()),
+            Tag::Image => self.image(values.src, values.alt.unwrap_or_default()),
             Tag::Attachment => self.write_marker(&values.id.unwrap_or_default()),
             Tag::Undisplayed => self.skipped = true,
             Tag::Mark => {}
@@ -233,6 +237,13 @@ impl HtmlReader<'_> {
         }
     }
 
+    fn image(&mut self, src: Option<String>, alt: String) {
+        self.writer.write_flowing(&alt);
+        if let Some(src) = src {
+            self.writer.push_image(src, alt);
+        }
+    }
+
     /// Writes a marker in the one spelling that its reader need know.
     fn write_marker(&mut self, id: &str) {
         let id = id.replace('&', "&amp;").replace('"', "&quot;");
@@ -244,11 +255,27 @@ impl HtmlReader<'_> {
             return;
         }
         if self.pre == 0 {
-            self.writer.write_flowing(text);
+            self.flowing_text(text);
             return;
         }
         let begins = std::mem::take(&mut self.pre_begins);
         self.writer.write_verbatim(if begins { text.strip_prefix('\n').unwrap_or(text) } else { text });
+    }
+}
+
+impl HtmlReader<'_> {
+    /// Text whose bare URLs are links, as whoever displays a message makes them.
+    fn flowing_text(&mut self, text: &str) {
+        if self.writer.is_in_link() || !text.contains("://") {
+            self.writer.write_flowing(text);
+            return;
+        }
+        for (index, word) in text.split(WHITE_SPACE).enumerate() {
+            if index > 0 {
+                self.writer.space();
+            }
+            bare_url::write_with_links(self.writer, word);
+        }
     }
 }
 
@@ -259,6 +286,7 @@ impl Values {
             Attribute::Alt => &mut self.alt,
             Attribute::Id => &mut self.id,
             Attribute::Start => &mut self.start,
+            Attribute::Src => &mut self.src,
         }
     }
 }

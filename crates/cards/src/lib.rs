@@ -18,6 +18,7 @@ mod text;
 mod vocabulary;
 mod walk;
 
+pub use bare_url::plain_text_links;
 pub use card::{Card, CardKind, CardLink, CardStatus, Detail, Element, ElementRole, LinkRole};
 pub use html::html_to_text;
 pub use json::repair_json;

@@ -21,6 +21,8 @@ pub struct TextLink {
     pub label: String,
     /// The number that is shown, where it is a citation: a markdown link whose label is one to three digits.
     pub citation_number: Option<u16>,
+    /// Whether it is a picture that stands in the text; its label is the alternative text.
+    pub is_image: bool,
 }
 
 /// Levels of a list that still indent. Beyond, deeper lists would make the text grow with the square of its source.
@@ -28,6 +30,9 @@ const INDENT_LEVELS_MAX: usize = 16;
 
 /// Digits of a citation's label; four are rather a year.
 const CITATION_DIGITS_MAX: usize = 3;
+
+/// What a run of is one space in flowing text.
+pub(crate) const WHITE_SPACE: [char; 5] = [' ', '\t', '\n', '\r', '\u{c}'];
 
 /// What stands between the last text and the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,7 +109,7 @@ impl TextWriter {
 
     /// Writes text in which any run of white space is one space.
     pub(crate) fn write_flowing(&mut self, text: &str) {
-        for (index, word) in text.split([' ', '\t', '\n', '\r', '\u{c}']).enumerate() {
+        for (index, word) in text.split(WHITE_SPACE).enumerate() {
             if index > 0 {
                 self.space();
             }
@@ -287,6 +292,11 @@ impl TextWriter {
         self.open_link.is_some()
     }
 
+    /// Takes note of a picture, whose alternative text is written by itself.
+    pub(crate) fn push_image(&mut self, url: String, label: String) {
+        self.links.push(TextLink { url, label, citation_number: None, is_image: true });
+    }
+
     /// Ends the open link, if one is open.
     pub(crate) fn end_link(&mut self) {
         self.close_link(|_| None);
@@ -306,7 +316,7 @@ impl TextWriter {
             self.text.insert(start, '[');
             self.text.push(']');
         }
-        self.links.push(TextLink { url, label, citation_number });
+        self.links.push(TextLink { url, label, citation_number, is_image: false });
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) enum Family {
     Action,
     /// An action that opens a URL.
     OpenUrl,
-    /// A button of an authentication, and of cards that are not adaptive: its value is its target.
+    /// An authentication and its buttons, and those of cards that are not adaptive: the value of one is its target.
     Button,
     Background,
     Reference,
@@ -217,7 +217,7 @@ pub(crate) const CHILDREN: [ChildMember; 40] = [
     child("content", Family::Card, "AdaptiveCard"),
     child("refresh", Family::Group, "Refresh"),
     within(Family::Group, "action", Family::Action, "Action"),
-    child("authentication", Family::Group, "Authentication"),
+    child("authentication", Family::Button, "Authentication"),
     child("metadata", Family::Group, "Metadata"),
 ];
 

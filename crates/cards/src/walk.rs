@@ -15,11 +15,12 @@ use crate::vocabulary::{
 /// The `id` by which Copilot marks the model's own text.
 const MODEL_TEXT_ID: &str = "MessageTextField";
 
-/// Pointers may take so many times the card's own length; beyond, what is nested deep would grow with its square.
-const POINTER_BYTES_FACTOR: usize = 4;
+/// Pointers and the URLs of citations may take so many times the card's own length; beyond, what is nested deep or cited
+/// often would grow with its square.
+const REPEATED_BYTES_FACTOR: usize = 4;
 
-/// What pointers may always take: a short card can't be long-winded.
-const POINTER_BYTES_MIN: usize = 65_536;
+/// What these may always take: some hundred citations of the longest URLs.
+const REPEATED_BYTES_MIN: usize = 262_144;
 
 /// Characters of a type that nobody knows.
 const TYPE_CHARS_MAX: usize = 64;
@@ -49,7 +50,7 @@ enum Step<'t> {
 #[derive(Debug)]
 pub(crate) struct Walked {
     pub(crate) faults: Faults,
-    /// Whether the walk ended early, since pointers would have taken too much.
+    /// Whether the walk ended early, since pointers or URLs of citations would have taken too much.
     pub(crate) is_cut: bool,
 }
 
@@ -59,10 +60,10 @@ pub(crate) fn read_elements(root: Value<'_>, kind: CardKind, detail: Detail, car
     let mut walk = Walk {
         card,
         detail,
-        references: root.member(REFERENCES.name),
+        references: root.member(REFERENCES.name).into_iter().flat_map(Value::children).collect(),
         display: Display::with_capacity(source_bytes / 4),
         path: String::new(),
-        allowance: POINTER_BYTES_MIN + POINTER_BYTES_FACTOR * source_bytes,
+        allowance: REPEATED_BYTES_MIN + REPEATED_BYTES_FACTOR * source_bytes,
         walked: Walked { faults: Faults::default(), is_cut: false },
         stack: Vec::new(),
     };
@@ -89,11 +90,11 @@ struct Walk<'t, 'c> {
     card: &'c mut Card,
     detail: Detail,
     /// What the citations of the card point to.
-    references: Option<Value<'t>>,
+    references: Vec<Value<'t>>,
     display: Display,
     /// Where the element that is being read stands.
     path: String,
-    /// Bytes that pointers may still take.
+    /// Bytes that pointers and URLs of citations may still take.
     allowance: usize,
     walked: Walked,
     stack: Vec<Step<'t>>,
@@ -261,8 +262,11 @@ impl<'t> Walk<'t, '_> {
                     self.display.text(current.family, &shown.text);
                 }
                 for link in shown.links {
-                    let role =
-                        if link.citation_number.is_some() { LinkRole::Citation } else { LinkRole::Inline };
+                    let role = match link.citation_number {
+                        Some(_) => LinkRole::Citation,
+                        None if link.is_image => LinkRole::Image,
+                        None => LinkRole::Inline,
+                    };
                     self.push_link(CardLink {
                         url: link.url,
                         label: Some(link.label),
@@ -297,8 +301,8 @@ impl<'t> Walk<'t, '_> {
                 None => self.display.text(current.family, &text),
             }
         }
-        let target = index.and_then(|index| self.reference_url(&index));
-        if let Some(url) = target {
+        let target = index.filter(|_| self.detail.links).and_then(|index| self.reference_url(&index));
+        if let Some(url) = target.filter(|url| self.has_room(url.len())) {
             self.push_link(CardLink {
                 url: url.into_owned(),
                 label: Some(label),
@@ -316,7 +320,7 @@ impl<'t> Walk<'t, '_> {
     /// The URL of a reference by its number, from 1.
     fn reference_url(&self, number: &str) -> Option<Cow<'t, str>> {
         let index = number.trim().parse::<usize>().ok()?.checked_sub(1)?;
-        self.references?.children().nth(index)?.member("url")?.string()
+        self.references.get(index)?.member("url")?.string()
     }
 
     /// The URLs of an element: those that its family names, then those that a name gives away.
@@ -397,14 +401,14 @@ impl<'t> Walk<'t, '_> {
     }
 
     fn push_link(&mut self, link: CardLink) {
-        if self.detail.links && self.has_room() {
+        if self.detail.links && self.has_room(self.path.len()) {
             self.card.links.push(CardLink { pointer: self.path.clone(), ..link });
         }
     }
 
     fn push_element(&mut self, current: &Current<'t>, role: ElementRole, text: Cow<'t, str>) {
         let is_wanted = self.detail.elements || role == ElementRole::Model;
-        if text.is_empty() || !is_wanted || !self.has_room() {
+        if text.is_empty() || !is_wanted || !self.has_room(self.path.len()) {
             return;
         }
         self.card.elements.push(Element {
@@ -416,9 +420,9 @@ impl<'t> Walk<'t, '_> {
         });
     }
 
-    /// Takes the bytes of a pointer; where there are none left, the walk ends.
-    fn has_room(&mut self) -> bool {
-        match self.allowance.checked_sub(self.path.len()) {
+    /// Takes the bytes of a pointer or a cited URL; where there are none left, the walk ends.
+    fn has_room(&mut self, bytes: usize) -> bool {
+        match self.allowance.checked_sub(bytes) {
             Some(left) => self.allowance = left,
             None => self.walked.is_cut = true,
         }

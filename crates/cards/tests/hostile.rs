@@ -89,6 +89,27 @@ fn twenty_thousand_elements() {
 }
 
 #[test]
+fn citations_of_a_long_url_and_of_many_references() {
+    let citations = |count: usize, to: usize| {
+        let runs = vec![format!(r#"{{"type":"CitationRun","referenceIndex":{to}}}"#); count];
+        format!(r#"[{{"type":"RichTextBlock","inlines":[{}]}}]"#, runs.join(","))
+    };
+    let content = |size: usize| {
+        let url = "x".repeat(size / 2);
+        format!(r#"{{"references":[{{"url":"{url}"}}],"body":{}}}"#, citations(size / 100, 1))
+    };
+    let card = check("a long URL cited often", 1_000_000, CardStatus::Truncated, content);
+    let bytes: usize = card.links.iter().map(|link| link.url.len()).sum();
+    assert!(bytes < 6_000_000, "{bytes}");
+    let content = |count: usize| {
+        let references = vec![r#"{"url":"u"}"#; count].join(",");
+        format!(r#"{{"references":[{references}],"body":{}}}"#, citations(count, count))
+    };
+    let card = check("citations of many references", 40_000, CardStatus::Ok, content);
+    assert_eq!(card.links.len(), 80_000);
+}
+
+#[test]
 fn long_texts_and_urls() {
     let block = |text: &str| {
         format!(r#"{{"body":[{{"type":"TextBlock","text":{}}}]}}"#, serde_json::Value::from(text))

@@ -75,10 +75,26 @@ fn links_give_their_label() {
         label: label.to_owned(),
         // Only markdown has citations.
         citation_number: None,
+        is_image: false,
     };
     assert_eq!(found.text, "d e f h1 j");
     let links = [link("https://a.example/?b&c", "d e"), link("g", "h"), link("i", "1"), link("", "j")];
     assert_eq!(found.links, links);
+}
+
+#[test]
+fn pictures_and_bare_urls_are_links_as_well() {
+    let found = html_to_text(
+        "<img src='data:image/png;base64,AA' alt='a chart'> see https://a.example/b. <a href=c>https://d.example</a> <img src=e><img>",
+    );
+    assert_eq!(found.text, "a chart see https://a.example/b. https://d.example");
+    let links = found.links.iter().map(|link| (link.url.as_str(), link.label.as_str(), link.is_image));
+    assert!(links.eq([
+        ("data:image/png;base64,AA", "a chart", true),
+        ("https://a.example/b", "https://a.example/b", false),
+        ("c", "https://d.example", false),
+        ("e", "", true),
+    ]));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use promptlake_cards::{Card, CardKind, Detail, ElementRole, LinkRole};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::test_runner::RngSeed;
 use serde_json::Value;
 
 const NAMES: [&str; 34] = [
@@ -144,7 +145,12 @@ fn kinds() -> impl Strategy<Value = CardKind> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig {
+        cases: 1_000,
+        rng_seed: RngSeed::Fixed(7),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn the_spelling_of_json_says_nothing(json in json(), kind in kinds()) {
@@ -190,10 +196,13 @@ proptest! {
     }
 
     #[test]
-    fn a_card_that_is_cut_is_read_up_to_the_cut(json in json(), cut in 0..200_usize) {
-        let (whole, cut) = (json.to_string(), cut);
-        let cut = &whole[..whole.floor_char_boundary(cut.min(whole.len()))];
-        let (all, some) = (read(&whole, CardKind::Adaptive), read(cut, CardKind::Adaptive));
-        prop_assert!(some.elements.len() <= all.elements.len() + 1);
+    fn of_a_card_that_is_cut_nothing_is_made_up_either(json in json(), cut in 0..200_usize) {
+        let whole = json.to_string();
+        let card = read(&whole[..whole.floor_char_boundary(cut.min(whole.len()))], CardKind::Adaptive);
+        let mut input = Vec::new();
+        texts(&json, &mut input);
+        for element in &card.elements {
+            prop_assert!(input.iter().any(|text| text.starts_with(&element.text)), "{:?}", element);
+        }
     }
 }

@@ -7,7 +7,7 @@ fn check(markdown: &str, text: &str) {
 }
 
 fn link(url: &str, label: &str, citation_number: Option<u16>) -> TextLink {
-    TextLink { url: url.to_owned(), label: label.to_owned(), citation_number }
+    TextLink { url: url.to_owned(), label: label.to_owned(), citation_number, is_image: false }
 }
 
 fn check_links(markdown: &str, links: &[TextLink]) {
@@ -63,7 +63,7 @@ fn links_give_their_label_and_citations_their_number() {
     check("![a chart](https://a.example/x.png) b", "a chart b");
     check("[2024](u) [](u) [ab [c] d](u)", "2024  ab [c] d");
     check_links(
-        r"[1](u) **[n *m*](v)** [\[x \| T\]](w) `[no](x)` ![no](y)",
+        r"[1](u) **[n *m*](v)** [\[x \| T\]](w) `[no](x)`",
         &[link("u", "1", Some(1)), link("v", "n m", None), link("w", "[x | T]", None)],
     );
     check_links("[a](<url with spaces>)", &[link("url with spaces", "a", None)]);
@@ -75,7 +75,6 @@ fn links_give_their_label_and_citations_their_number() {
         "see https://a.example/b_c_d.",
         &[link("https://a.example/b_c_d", "https://a.example/b_c_d", None)],
     );
-    check_links("[![alt](i)](u)", &[link("u", "alt", None)]);
 }
 
 #[test]
@@ -119,4 +118,12 @@ fn hostile_markdown_stays_linear_and_within_the_stack() {
     }
     let nested = (0..1_000).map(|level| "  ".repeat(level)).collect::<Vec<_>>().join("- a\n");
     assert!(markdown_to_text(&nested).text.len() < nested.len());
+}
+
+#[test]
+fn pictures_are_links_with_their_alternative_text() {
+    let found = promptlake_cards::markdown_to_text("a ![b *c*](https://d.example/e.png) [![f](g)](h)");
+    assert_eq!(found.text, "a b c f");
+    let links = found.links.iter().map(|link| (link.url.as_str(), link.label.as_str(), link.is_image));
+    assert!(links.eq([("https://d.example/e.png", "b c", true), ("g", "f", true), ("h", "f", false)]));
 }

@@ -153,6 +153,15 @@ pub enum ExtractError {
         #[source]
         source: object_store::Error,
     },
+    /// The records of another lake could not be read.
+    #[error("read the lake of the source: {path}")]
+    ReadLake {
+        /// The file at which it failed.
+        path: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A saved file could not be read.
     #[error("read the saved file {path:?}")]
     ReadFile {
@@ -228,6 +237,7 @@ impl ExtractError {
             | Self::ForeignSlice { .. }
             | Self::ListFiles { .. }
             | Self::ReadFile { .. }
+            | Self::ReadLake { .. }
             | Self::FileChanged { .. }
             | Self::Compute { .. }
             | Self::OfTenant { .. } => ErrorKind::Source,

@@ -8,6 +8,7 @@ mod error;
 mod extracted;
 mod files;
 mod graph;
+mod user_tallies;
 
 pub use error::{ErrorKind, ExtractError, RefusedFile};
 pub use extracted::{Extracted, FIRST_RESERVATION_BYTES, PAGE_MEMORY_FACTOR, RunContext, UserPlan};
@@ -18,3 +19,4 @@ pub use graph::{
     ManagedEndpoint, ManagedIdentity, PaymentModel, Request, Response, SecretCommand, Transport,
     TransportError, Unresolved, UnusableRoots, UserRef, UserSelection, read_users_csv,
 };
+pub use user_tallies::UserTallies;

@@ -73,6 +73,13 @@ pub enum Event {
         /// Things that could not be read.
         rejects: u64,
     },
+    /// Records have a field that this version does not know.
+    UnknownField {
+        /// Its name, with that of the object that it is in.
+        name: String,
+        /// How often it was met.
+        count: u64,
+    },
     /// A record of the ledger was made.
     Committed {
         /// Its number.

@@ -27,6 +27,7 @@ mod spec;
 mod tenant;
 mod text;
 mod totals;
+mod turns;
 
 pub use card::Card;
 pub use directory::{Access, AssignedLicense, DEPARTMENTS, User};
@@ -45,6 +46,7 @@ pub use skus::{COPILOT_CHAT_PLAN, SKUS, ServicePlan, Sku};
 pub use spec::{INTERACTIONS_MAX, SpecError, TenantSpec, USERS_MAX, WINDOW_MS_PER_INTERACTION};
 pub use tenant::Tenant;
 pub use totals::{ExpectedRecord, TableTotals};
+pub use turns::{ExpectedTurn, TurnSide};
 
 /// The app classes that occur in every tenant of some thousand interactions.
 pub fn app_classes() -> impl Iterator<Item = &'static str> {

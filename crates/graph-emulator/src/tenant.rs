@@ -20,6 +20,7 @@ use crate::outline::Outline;
 use crate::random::{Chance, Purpose};
 use crate::spec::{SpecError, TenantSpec};
 use crate::totals::{self, ExpectedRecord, TableTotals};
+use crate::turns::{self, ExpectedTurn};
 
 /// A tenant with its directory and its histories.
 #[derive(Debug, Clone)]
@@ -254,6 +255,12 @@ impl Tenant {
             history.records = 0;
         }
         shown(history).map(move |seat| totals::expected(&history, seat))
+    }
+
+    /// Which answer belongs to which prompt in a complete export of a user, the oldest turn first.
+    #[must_use]
+    pub fn expected_turns(&self, user: &User) -> Vec<ExpectedTurn> {
+        if user.access == Access::Open { turns::of_history(&self.history(user.index)) } else { Vec::new() }
     }
 
     /// The history of the user at an index, empty beyond the directory.

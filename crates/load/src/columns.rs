@@ -10,7 +10,9 @@ use parquet::DecodeResult;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder,
+};
 use promptlake_flow::{ComputePool, JobPanicked};
 
 use crate::error::LoadError;
@@ -21,6 +23,9 @@ const TAIL_BYTES: u64 = 64 * 1024;
 
 /// Rows decoded at once: small next to a row group.
 const DECODE_ROWS: usize = 4096;
+
+/// Fewer of them where they are long: what they are meant to take together.
+const DECODE_BYTES: usize = 4 * 1024 * 1024;
 
 /// A Parquet file could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +76,8 @@ pub(crate) struct Columns {
     pool: ComputePool,
     path: Path,
     bytes: u64,
+    /// The most that a row group has of these columns, compressed.
+    row_group_bytes_max: usize,
     decoder: Option<ParquetPushDecoder>,
 }
 
@@ -85,9 +92,16 @@ impl Columns {
         let metadata = Arc::new(read_footer(store, path, bytes).await?);
         let builder = ParquetPushDecoderBuilder::try_new_decoder(metadata)?;
         let projection = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
-        let decoder = builder.with_projection(projection).with_batch_size(DECODE_ROWS).build()?;
+        let row_group_bytes_max = row_group_bytes_max(builder.metadata(), &projection);
+        let rows_at_once = rows_at_once(builder.metadata(), &projection);
+        let decoder = builder.with_projection(projection).with_batch_size(rows_at_once).build()?;
         let (store, pool, path) = (store.clone(), pool.clone(), path.clone());
-        Ok(Self { store, pool, path, bytes, decoder: Some(decoder) })
+        Ok(Self { store, pool, path, bytes, row_group_bytes_max, decoder: Some(decoder) })
+    }
+
+    /// The most that a row group has of these columns, compressed: what is held to read on.
+    pub(crate) const fn row_group_bytes_max(&self) -> usize {
+        self.row_group_bytes_max
     }
 
     pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, ColumnsError> {
@@ -113,6 +127,31 @@ impl Columns {
         }
         Ok(None)
     }
+}
+
+/// The sizes of the columns of each row group that are read, with its rows.
+fn row_groups<'a>(
+    metadata: &'a ParquetMetaData,
+    projection: &'a ProjectionMask,
+    size: impl Fn(&ColumnChunkMetaData) -> i64 + 'a,
+) -> impl Iterator<Item = (usize, usize)> {
+    metadata.row_groups().iter().map(move |group| {
+        let columns = group.columns().iter().enumerate();
+        let read = columns.filter(|(leaf, _)| projection.leaf_included(*leaf));
+        let bytes: i64 = read.map(|(_, column)| size(column)).sum();
+        (usize::try_from(bytes).unwrap_or(usize::MAX), usize::try_from(group.num_rows()).unwrap_or(1))
+    })
+}
+
+fn row_group_bytes_max(metadata: &ParquetMetaData, projection: &ProjectionMask) -> usize {
+    let sizes = row_groups(metadata, projection, ColumnChunkMetaData::compressed_size);
+    sizes.map(|(bytes, _)| bytes).max().unwrap_or(0)
+}
+
+fn rows_at_once(metadata: &ParquetMetaData, projection: &ProjectionMask) -> usize {
+    let sizes = row_groups(metadata, projection, ColumnChunkMetaData::uncompressed_size);
+    let row_bytes = sizes.map(|(bytes, rows)| bytes / rows.max(1)).max().unwrap_or(0);
+    (DECODE_BYTES / row_bytes.max(1)).clamp(1, DECODE_ROWS)
 }
 
 /// A footer that was changed may point anywhere: what it asks for must lie in the file, or the store fails.

@@ -257,6 +257,7 @@ mod tests {
             reading: PageReading::Read,
             records: ids.map(|id| RecordKey { id: RecordId(id), day: DAY, created_at: None }).collect(),
             rejects: Vec::new(),
+            unknown_fields: promptlake_model::UnknownFields::default(),
             tables: Vec::new(),
         }
     }

@@ -219,6 +219,9 @@ impl Loader {
         }
         self.progress.page(&page, known_records);
         let late_records = self.late.page(&page, self.lake.ledger.books());
+        for (name, count) in page.unknown_fields.iter() {
+            self.lake.means.observer.observe(&Event::UnknownField { name: name.to_owned(), count });
+        }
         self.lake.means.observer.observe(&Event::PagePassed {
             new_records: page.records.len() as u64,
             known_records,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use crate::{Owner, PartitionDay, RecordId, Slice, Table, Timestamp};
+use crate::{Owner, PartitionDay, RecordId, Slice, Table, Timestamp, UnknownFields};
 
 /// The rows of one page, a record batch per table.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct PageBatch {
     pub records: Vec<RecordKey>,
     /// The key of each thing that could not be read.
     pub rejects: Vec<RejectKey>,
+    /// Fields of its records that nobody knows.
+    pub unknown_fields: UnknownFields,
     /// A batch for each table that is written and has rows here.
     pub tables: Vec<TableRows>,
 }

@@ -22,6 +22,9 @@ macro_rules! guid {
         pub struct $name(Uuid);
 
         impl $name {
+            /// The GUID that is nobody's.
+            pub const NIL: Self = Self(Uuid::nil());
+
             /// Reads a GUID in any of its usual spellings; [`fmt::Display`] gives it back in lower case.
             pub fn parse(text: &str) -> Result<Self, NotAGuid> {
                 Uuid::try_parse(text.trim()).map(Self).map_err(|_| NotAGuid(text.to_owned()))

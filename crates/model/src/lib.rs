@@ -13,13 +13,15 @@ mod page;
 mod slice;
 mod table;
 mod time;
+mod unknown_fields;
 mod user;
 
 pub use app_classes::AppClasses;
 pub use batch::{PageBatch, PageReading, RecordKey, RejectKey, TableRows};
 pub use identity::{NotAGuid, NotARunId, Owner, RecordId, RunId, TenantId, UserId};
-pub use page::{PageForm, RawPage};
+pub use page::{PageForm, Provenance, RawPage, framed_records, push_framed};
 pub use slice::{SavedFile, Slice, SliceEnd, SliceId, SliceIds, SliceOutcome, SliceScope, UserEnd};
 pub use table::{Column, ColumnType, SCHEMA_VERSION, Table};
 pub use time::{Day, PartitionDay, Timestamp, Window};
+pub use unknown_fields::UnknownFields;
 pub use user::{UserProfile, UserStatus};

@@ -1,12 +1,16 @@
 //! Instants, days and windows. Everything is UTC; nothing here reads a clock.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
-use chrono::{DateTime, NaiveDate, SecondsFormat};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 const MICROS_PER_MILLI: i64 = 1_000;
 const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// The years of four digits.
+const YEARS: RangeInclusive<i32> = 0..=9999;
 
 /// An instant in microseconds since 1970-01-01T00:00:00Z: the finest that every reader of Parquet takes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,10 +32,13 @@ impl Timestamp {
         }
     }
 
-    /// Reads an RFC 3339 instant; `None` where it is none.
+    /// Reads an RFC 3339 instant; `None` where it is none, or where its offset leads out of the years that RFC 3339 can
+    /// say: what is read can always be written and read again.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        DateTime::parse_from_rfc3339(text).ok().map(|instant| Self(instant.timestamp_micros()))
+        let micros = DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros();
+        let year = DateTime::from_timestamp_micros(micros)?.year();
+        YEARS.contains(&year).then_some(Self(micros))
     }
 
     /// Microseconds since the epoch.
@@ -240,6 +247,20 @@ mod tests {
             assert_eq!(instant.to_string(), text);
             assert_eq!(instant.day(), Day::parse(day).unwrap());
             assert!(instant.day().start() <= instant);
+        }
+    }
+
+    #[test]
+    fn instants_are_of_years_that_can_be_said() {
+        for (text, shown) in [
+            ("0000-01-01T00:00:00Z", Some("0000-01-01T00:00:00.000000Z")),
+            ("0000-01-01T00:00:00+00:01", None),
+            ("9999-12-31T23:59:59.9999999Z", Some("9999-12-31T23:59:59.999999Z")),
+            ("9999-12-31T23:59:60Z", None),
+            ("9999-12-31T23:59:59-00:01", None),
+        ] {
+            let found = Timestamp::parse(text).map(|instant| instant.to_string());
+            assert_eq!(found.as_deref(), shown, "{text}");
         }
     }
 

@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
     /// Ask Graph again for a sample of what is covered, and say what the lake lacks of it.
     Audit(AuditArguments),
+    /// Print the JSON Schema of the pipeline file, for editors.
+    Schema,
     /// Serve a made-up tenant that behaves like Microsoft Graph, on this machine alone.
     Emulate(EmulateArguments),
 }

@@ -7,6 +7,7 @@ mod credential;
 mod emulate;
 mod failure;
 mod lake;
+mod lake_source;
 mod memory;
 mod plan;
 mod progress;
@@ -58,6 +59,10 @@ fn start(command: Command) -> Result<Outcome, Failure> {
         Command::Status(arguments) => runtime.block_on(status::status(arguments)),
         Command::Verify(arguments) => runtime.block_on(verify::verify(arguments)),
         Command::Audit(arguments) => runtime.block_on(audit::audit(arguments)),
+        Command::Schema => {
+            stdout::print(format_args!("{:#}\n", settings::json_schema()));
+            Ok(Outcome::Done)
+        }
         Command::Emulate(arguments) => runtime.block_on(emulate::emulate(arguments)),
     }
 }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::RunArguments;
 use crate::failure::{Failure, Outcome};
+use crate::lake_source::LakeReader;
 use crate::memory::Shares;
 use crate::plan;
 use crate::progress::Progress;
@@ -68,6 +69,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Outcome, Failure> {
         match &context.pipeline.source {
             Source::Graph(sources) => Box::pin(run_graph(&context, sources)).await,
             Source::Files(source) => Box::pin(run_files(&context, source)).await,
+            Source::Lake(source) => Box::pin(run_lake(&context, source)).await,
         }
     });
     let Some(ran) = ran.await? else { return Ok(Outcome::Interrupted) };
@@ -112,7 +114,7 @@ impl Context {
         let pipeline = read_pipeline(&arguments.file, &arguments.overrides, started_at)?;
         let readers = match &pipeline.source {
             Source::Graph(sources) => sources.iter().map(|source| source.concurrency.get()).sum(),
-            Source::Files(_) => FILE_READERS,
+            Source::Files(_) | Source::Lake(_) => FILE_READERS,
         };
         let mut chance = chance()?;
         let shares = Shares::of(pipeline.run.memory_limit.bytes(), readers);
@@ -258,7 +260,7 @@ pub(crate) fn lake_settings(pipeline: &Pipeline, shares: Shares) -> LakeSettings
 fn refuse_shard(arguments: &RunArguments, pipeline: &Pipeline) -> Result<(), Failure> {
     let (wrong, hint) = match &pipeline.source {
         _ if arguments.shard.is_none() => return Ok(()),
-        Source::Files(_) => (
+        Source::Files(_) | Source::Lake(_) => (
             "users are not known before their files are read",
             "leave out --shard, and run one pipeline file for each folder of users",
         ),
@@ -360,6 +362,20 @@ async fn run_files(context: &Context, source: &settings::FilesSource) -> Result<
     let transformer = context.transformer(now);
     let load = |rows| loader.run(rows, drop);
     let ended = topology::flow(extract, transformer, load, context.pool.clone()).await;
+    Ok(Some(Ran { ended, unresolved: Vec::new() }))
+}
+
+async fn run_lake(context: &Context, source: &settings::LakeSource) -> Result<Option<Ran>, Failure> {
+    let reader = LakeReader::new(Store::open(&source.store)?, context.extract_context());
+    let found = reader.list().await?;
+    let now = Timestamp::from_micros(context.clock.now_micros());
+    let loader = context.open_lake().await?;
+    let new = found.into_iter().filter(|file| !loader.books().has_file(LakeReader::TENANT, file));
+    let slices: Vec<Arc<Slice>> =
+        new.map(|file| plan::slice(&context.slice_ids, LakeReader::TENANT, SliceScope::File(file))).collect();
+    let extract = |pages| reader.extract(slices, pages, context.stop.clone());
+    let load = |rows| loader.run(rows, drop);
+    let ended = topology::flow(extract, context.transformer(now), load, context.pool.clone()).await;
     Ok(Some(Ran { ended, unresolved: Vec::new() }))
 }
 

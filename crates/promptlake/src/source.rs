@@ -157,6 +157,7 @@ pub(crate) fn scope(source: &settings::Source) -> String {
             scopes.join(", ")
         }
         settings::Source::Files(files) => format!("{} files {}", files.tenant_id, files.path.display()),
+        settings::Source::Lake(lake) => format!("lake {}", lake.store.location.in_duckdb()),
     }
 }
 

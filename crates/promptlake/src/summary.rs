@@ -164,6 +164,12 @@ impl fmt::Display for Summary {
         if counts.rejects > 0 {
             writeln!(f, "rejects   {} could not be read: see the table rejects", HumanCount(counts.rejects))?;
         }
+        if !counts.unknown_fields.is_empty() {
+            let fields = counts.unknown_fields.iter();
+            let fields: Vec<String> =
+                fields.map(|(name, count)| format!("{name} ({})", HumanCount(*count))).collect();
+            writeln!(f, "fields    new to this version, in no table but raw: {}", fields.join(", "))?;
+        }
         for run in &counts.recovered_runs {
             writeln!(f, "recovered run {run}: what it had committed is published")?;
         }

@@ -10,6 +10,12 @@ use promptlake_model::UserStatus;
 /// Reasons that are told apart: a person reads no more, and a reason may name what only one user has.
 const REASONS_MAX: usize = 5;
 
+/// Fields that are told apart, likewise.
+const FIELDS_MAX: usize = 10;
+
+/// What the others are counted under.
+const OTHER_FIELDS: &str = "others";
+
 /// What the others are counted under.
 const OTHER_REASONS: &str = "other reasons: see the table users";
 
@@ -41,6 +47,8 @@ pub(crate) struct Counts {
     /// New ones in windows that were covered before.
     pub(crate) late_records: u64,
     pub(crate) rejects: u64,
+    /// Fields that this version does not know.
+    pub(crate) unknown_fields: BTreeMap<String, u64>,
     /// Records that came again within the list of a slice that counts.
     pub(crate) repeated_records: u64,
     /// Slices that are read again for that.
@@ -103,6 +111,12 @@ impl Counts {
         *self.failure_reasons.entry(reason.to_owned()).or_default() += 1;
     }
 
+    fn met_unknown(&mut self, name: &str, count: u64) {
+        let has_room = self.unknown_fields.len() < FIELDS_MAX || self.unknown_fields.contains_key(name);
+        let name = if has_room { name } else { OTHER_FIELDS };
+        *self.unknown_fields.entry(name.to_owned()).or_default() += count;
+    }
+
     fn add(&mut self, event: &Event) {
         match event {
             Event::UsersFound { users } => self.users_found += users,
@@ -126,6 +140,7 @@ impl Counts {
                 self.late_records += late_records;
                 self.rejects += rejects;
             }
+            Event::UnknownField { name, count } => self.met_unknown(name, *count),
             Event::Split => self.halved_windows += 1,
             Event::Repeated { reread: true, .. } => self.rereads += 1,
             Event::Repeated { records, reread: false } => self.repeated_records += records,

@@ -98,7 +98,11 @@ fn card_link<'a>(link: &'a CardLink, ordinal: usize, role: &'static str) -> Link
 fn body_link(link: &TextLink) -> LinkRow<'_> {
     LinkRow {
         origin: "body",
-        role: if link.citation_number.is_some() { "citation" } else { "inline" },
+        role: match link.citation_number {
+            Some(_) => "citation",
+            None if link.is_image => "image",
+            None => "inline",
+        },
         url: Some(&link.url),
         label: Some(&link.label),
         citation_number: link.citation_number,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use promptlake_cards::{Card, CardKind, Detail, TextLink, html_to_text, markdown_to_text};
+use promptlake_cards::{Card, CardKind, Detail, TextLink, html_to_text, markdown_to_text, plain_text_links};
 
 use crate::marker::{Piece, pieces};
 use crate::record::{Attachment, Body, Record};
@@ -21,7 +21,7 @@ pub(crate) struct Message {
     pub(crate) text: Option<String>,
     /// The model's own text, where a card carries it.
     pub(crate) model_text: Option<String>,
-    /// Links of an HTML or markdown body.
+    /// Links of the body, bare URLs among them.
     pub(crate) body_links: Vec<TextLink>,
     /// Per attachment, what was read of it.
     pub(crate) attachments: Vec<ReadAttachment>,
@@ -99,7 +99,7 @@ fn body_text<'a>(body: &'a Body<'_>) -> (Option<Cow<'a, str>>, Vec<TextLink>) {
     let read = match Markup::of(body) {
         Markup::Html => html_to_text(content),
         Markup::Markdown => markdown_to_text(content),
-        Markup::Plain => return (Some(Cow::Borrowed(content)), Vec::new()),
+        Markup::Plain => return (Some(Cow::Borrowed(content)), plain_text_links(content)),
     };
     (Some(Cow::Owned(read.text)), read.links)
 }

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use promptlake_model::PageForm;
+use promptlake_model::{PageForm, framed_records};
 use serde_json::value::RawValue;
 
 use crate::brackets;
@@ -40,6 +40,9 @@ impl PageFault {
 
 /// The bytes of each record of a page, without the white space around them.
 pub(crate) fn records(body: &[u8], form: PageForm) -> Result<Vec<&[u8]>, PageFault> {
+    if form == PageForm::Framed {
+        return Ok(framed_records(body).collect());
+    }
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     if form == PageForm::RecordLines {
         let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
@@ -91,7 +94,7 @@ fn find_list(text: &str, form: PageForm) -> Result<&str, PageFault> {
             None => ("", "there is no `value`"),
         },
         PageForm::Page => ("", "a page is an object"),
-        PageForm::RecordArray | PageForm::RecordLines => (text, "it is no list"),
+        PageForm::RecordArray | PageForm::RecordLines | PageForm::Framed => (text, "it is no list"),
     };
     if Kind::of(list) == Kind::List {
         return Ok(list);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use promptlake_model::Timestamp;
+use promptlake_model::{Timestamp, UnknownFields};
 use serde_json::Error;
 use serde_json::value::RawValue;
 
@@ -29,6 +29,7 @@ pub(crate) struct Record<'a> {
     pub(crate) contexts: Vec<Context<'a>>,
     pub(crate) links: Vec<Link<'a>>,
     pub(crate) mentions: Vec<Mention<'a>>,
+    pub(crate) unknown_fields: UnknownFields,
 }
 
 /// Who sent something or is mentioned.
@@ -89,6 +90,7 @@ impl<'a> Record<'a> {
     /// Reads a JSON object. It fails only where that is no JSON.
     pub(crate) fn read(object: &'a str) -> Result<Self, Error> {
         let mut record = Self::default();
+        let mut unknown = UnknownFields::default();
         each_member(object, |name, value| {
             match name {
                 "id" => record.id = text(value),
@@ -100,16 +102,17 @@ impl<'a> Record<'a> {
                 "createdDateTime" => record.created = text(value),
                 "etag" => record.etag = text(value),
                 "locale" => record.locale = text(value),
-                "from" => record.from = identity(value, &SENDERS)?,
-                "body" => record.body = entry(value)?,
-                "attachments" => record.attachments = list(value)?,
-                "contexts" => record.contexts = list(value)?,
-                "links" => record.links = list(value)?,
-                "mentions" => record.mentions = list(value)?,
-                _ => {}
+                "from" => record.from = identity(value, "from", &SENDERS, &mut unknown)?,
+                "body" => record.body = entry(value, &mut unknown)?,
+                "attachments" => record.attachments = list(value, &mut unknown)?,
+                "contexts" => record.contexts = list(value, &mut unknown)?,
+                "links" => record.links = list(value, &mut unknown)?,
+                "mentions" => record.mentions = list(value, &mut unknown)?,
+                _ => unknown.note("", name),
             }
             Ok(())
         })?;
+        record.unknown_fields = unknown;
         Ok(record)
     }
 
@@ -121,25 +124,28 @@ impl<'a> Record<'a> {
 
 /// An object in a record.
 trait Entry<'a>: Default {
-    /// Takes a member; the names that it does not know are not its own.
-    fn set(&mut self, name: &str, value: &'a RawValue) -> Result<(), Error>;
+    /// What it is called where a field of it is named.
+    const NAME: &'static str;
+
+    /// Takes a member, or notes that it does not know it.
+    fn set(&mut self, name: &str, value: &'a RawValue, unknown: &mut UnknownFields) -> Result<(), Error>;
 }
 
 /// Reads an object; anything else is an entry of which nothing is known.
-fn entry<'a, T: Entry<'a>>(value: &'a RawValue) -> Result<T, Error> {
+fn entry<'a, T: Entry<'a>>(value: &'a RawValue, unknown: &mut UnknownFields) -> Result<T, Error> {
     let mut entry = T::default();
     if Kind::of(value.get()) == Kind::Object {
-        each_member(value.get(), |name, member| entry.set(name, member))?;
+        each_member(value.get(), |name, member| entry.set(name, member, unknown))?;
     }
     Ok(entry)
 }
 
 /// Reads a list of objects; anything else is an empty list.
-fn list<'a, T: Entry<'a>>(value: &'a RawValue) -> Result<Vec<T>, Error> {
+fn list<'a, T: Entry<'a>>(value: &'a RawValue, unknown: &mut UnknownFields) -> Result<Vec<T>, Error> {
     let mut entries = Vec::new();
     if Kind::of(value.get()) == Kind::List {
         each_entry(value.get(), |value| {
-            entries.push(entry(value)?);
+            entries.push(entry(value, unknown)?);
             Ok(())
         })?;
     }
@@ -147,24 +153,32 @@ fn list<'a, T: Entry<'a>>(value: &'a RawValue) -> Result<Vec<T>, Error> {
 }
 
 /// Reads an identity set: the first of the kinds that is there.
-fn identity<'a>(set: &'a RawValue, kinds: &[&'static str]) -> Result<Option<Identity<'a>>, Error> {
+fn identity<'a>(
+    set: &'a RawValue,
+    of: &str,
+    kinds: &[&'static str],
+    unknown: &mut UnknownFields,
+) -> Result<Option<Identity<'a>>, Error> {
     if Kind::of(set.get()) != Kind::Object {
         return Ok(None);
     }
     let mut members = vec![None; kinds.len()];
     each_member(set.get(), |name, value| {
-        if let Some(index) = kinds.iter().position(|kind| *kind == name) {
-            members[index] = (Kind::of(value.get()) == Kind::Object).then_some(value);
+        match kinds.iter().position(|kind| *kind == name) {
+            Some(index) => members[index] = (Kind::of(value.get()) == Kind::Object).then_some(value),
+            None => unknown.note(of, name),
         }
         Ok(())
     })?;
     let first = kinds.iter().zip(members).find_map(|(kind, value)| Some((*kind, value?)));
     let Some((kind, value)) = first else { return Ok(None) };
-    Ok(Some(Identity { kind, ..entry(value)? }))
+    Ok(Some(Identity { kind, ..entry(value, unknown)? }))
 }
 
 impl<'a> Entry<'a> for Identity<'a> {
-    fn set(&mut self, name: &str, value: &'a RawValue) -> Result<(), Error> {
+    const NAME: &'static str = "identity";
+
+    fn set(&mut self, name: &str, value: &'a RawValue, unknown: &mut UnknownFields) -> Result<(), Error> {
         match name {
             "id" => self.id = text(value),
             "displayName" => self.display_name = text(value),
@@ -175,68 +189,78 @@ impl<'a> Entry<'a> for Identity<'a> {
             | "conversationIdentityType" => {
                 self.subtype = text(value).or(self.subtype.take());
             }
-            _ => {}
+            _ => unknown.note(Self::NAME, name),
         }
         Ok(())
     }
 }
 
 impl<'a> Entry<'a> for Body<'a> {
-    fn set(&mut self, name: &str, value: &'a RawValue) -> Result<(), Error> {
+    const NAME: &'static str = "body";
+
+    fn set(&mut self, name: &str, value: &'a RawValue, unknown: &mut UnknownFields) -> Result<(), Error> {
         match name {
             "contentType" => self.content_type = text(value),
             "content" => self.content = text(value),
-            _ => {}
+            _ => unknown.note(Self::NAME, name),
         }
         Ok(())
     }
 }
 
 impl<'a> Entry<'a> for Attachment<'a> {
-    fn set(&mut self, name: &str, value: &'a RawValue) -> Result<(), Error> {
+    const NAME: &'static str = "attachments";
+
+    fn set(&mut self, name: &str, value: &'a RawValue, unknown: &mut UnknownFields) -> Result<(), Error> {
         match name {
             "attachmentId" => self.id = text(value),
             "contentType" => self.content_type = text(value),
             "contentUrl" => self.content_url = text(value),
             "content" => self.content = text(value),
             "name" => self.name = text(value),
-            _ => {}
+            _ => unknown.note(Self::NAME, name),
         }
         Ok(())
     }
 }
 
 impl<'a> Entry<'a> for Context<'a> {
-    fn set(&mut self, name: &str, value: &'a RawValue) -> Result<(), Error> {
+    const NAME: &'static str = "contexts";
+
+    fn set(&mut self, name: &str, value: &'a RawValue, unknown: &mut UnknownFields) -> Result<(), Error> {
         match name {
             "contextReference" => self.reference = text(value),
             "contextType" => self.kind = text(value),
             "displayName" => self.display_name = text(value),
-            _ => {}
+            _ => unknown.note(Self::NAME, name),
         }
         Ok(())
     }
 }
 
 impl<'a> Entry<'a> for Link<'a> {
-    fn set(&mut self, name: &str, value: &'a RawValue) -> Result<(), Error> {
+    const NAME: &'static str = "links";
+
+    fn set(&mut self, name: &str, value: &'a RawValue, unknown: &mut UnknownFields) -> Result<(), Error> {
         match name {
             "linkUrl" => self.url = text(value),
             "displayName" => self.display_name = text(value),
             "linkType" => self.kind = text(value),
-            _ => {}
+            _ => unknown.note(Self::NAME, name),
         }
         Ok(())
     }
 }
 
 impl<'a> Entry<'a> for Mention<'a> {
-    fn set(&mut self, name: &str, value: &'a RawValue) -> Result<(), Error> {
+    const NAME: &'static str = "mentions";
+
+    fn set(&mut self, name: &str, value: &'a RawValue, unknown: &mut UnknownFields) -> Result<(), Error> {
         match name {
             "mentionId" => self.id = text(value),
             "mentionText" => self.text = text(value),
-            "mentioned" => self.mentioned = identity(value, &MENTIONED)?,
-            _ => {}
+            "mentioned" => self.mentioned = identity(value, "mentioned", &MENTIONED, unknown)?,
+            _ => unknown.note(Self::NAME, name),
         }
         Ok(())
     }

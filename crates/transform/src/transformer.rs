@@ -5,6 +5,7 @@ use std::sync::Arc;
 use promptlake_cards::{Detail, repair_json};
 use promptlake_model::{
     PageBatch, PageReading, PartitionDay, RawPage, RecordKey, RejectKey, RunId, SliceScope, Table, Timestamp,
+    UnknownFields,
 };
 
 use crate::content::Content;
@@ -79,6 +80,7 @@ struct Draft<'a> {
     page: &'a RawPage,
     records: Vec<RecordKey>,
     rejects: Vec<RejectKey>,
+    unknown_fields: UnknownFields,
     /// What is wanted of cards.
     detail: Detail,
     rows: PageRows,
@@ -91,6 +93,7 @@ impl<'a> Draft<'a> {
             page,
             records: Vec::with_capacity(records),
             rejects: Vec::new(),
+            unknown_fields: UnknownFields::default(),
             detail: Detail {
                 elements: settings.tables.contains(&Table::CardElements),
                 links: settings.tables.contains(&Table::Links),
@@ -129,6 +132,7 @@ impl<'a> Draft<'a> {
         let id = record_id(&self.page.owner, record, raw.bytes);
         let day = partition_day(record, created_at, self.settings.now);
         self.records.push(RecordKey { id, day, created_at });
+        self.unknown_fields.add(&record.unknown_fields);
         let message = Message::of(record, self.detail);
         let keys = RecordKeys::of(id, record, created_at);
         self.rows.push(&ReadRecord { keys, record, message: &message, raw });
@@ -144,17 +148,22 @@ impl<'a> Draft<'a> {
 
     fn reject(&mut self, record_index: Option<usize>, reason: &'static str, detail: &str, raw_bytes: &[u8]) {
         let id = reject_id(&self.page.owner, raw_bytes);
-        let day = PartitionDay::Day(self.settings.extracted_at.day());
+        let day = PartitionDay::Day(self.extracted_at().day());
         self.rejects.push(RejectKey { id, day });
         self.rows.push_reject(&RejectRow { id, record_index, reason, detail, raw_bytes });
+    }
+
+    /// When the run started that read the page.
+    fn extracted_at(&self) -> Timestamp {
+        self.page.provenance.as_ref().map_or(self.settings.extracted_at, |by| by.extracted_at)
     }
 
     fn finish(self, reading: PageReading) -> PageBatch {
         let values = PageValues {
             tenant_id: self.page.owner.tenant.to_string(),
             user_id: self.page.owner.user.to_string(),
-            run_id: self.settings.run_id.as_str(),
-            extracted_at: self.settings.extracted_at,
+            run_id: self.page.provenance.as_ref().map_or(&self.settings.run_id, |by| &by.run_id).as_str(),
+            extracted_at: self.extracted_at(),
             page_index: self.page.index,
             content: self.settings.content,
         };
@@ -165,6 +174,7 @@ impl<'a> Draft<'a> {
             reading,
             records: self.records,
             rejects: self.rejects,
+            unknown_fields: self.unknown_fields,
             tables: self.rows.finish(&values),
         }
     }

@@ -20,6 +20,7 @@ pub(crate) fn run(full: bool) -> Result<()> {
     let mut steps = Steps::default();
     let python = steps.step("tools: python with duckdb and moto", || tools::python(&root))?;
     let azurite = steps.step("tools: azurite", || tools::azurite(&root))?;
+    let adaptivecards = steps.step("tools: adaptivecards", || tools::adaptivecards(&root))?;
     let graph_client = steps.step("tools: Microsoft's client", || tools::graph_client(&root))?;
     steps.step("tools: strace", tools::strace)?;
     let spark = full.then(|| steps.step("tools: spark", || tools::spark(&root))).transpose()?;
@@ -36,6 +37,7 @@ pub(crate) fn run(full: bool) -> Result<()> {
     let mut environment = vec![
         ("PROMPTLAKE_PYTHON", python.into()),
         ("PROMPTLAKE_AZURITE", azurite.into()),
+        ("PROMPTLAKE_ADAPTIVECARDS", adaptivecards.into()),
         ("PROMPTLAKE_GRAPH_CLIENT_PYTHON", graph_client.into()),
     ];
     if let Some(spark) = spark {

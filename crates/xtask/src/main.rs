@@ -1,6 +1,7 @@
 //! Developer commands: `cargo ci` is the one that says whether a change may land.
 
 mod ci;
+mod fuzz;
 mod schemas;
 mod test_programs;
 mod tools;
@@ -27,6 +28,14 @@ enum Command {
         #[arg(long)]
         full: bool,
     },
+    /// Try inputs that nobody thought of, led by the code that they reach, on each target of `fuzz/`.
+    Fuzz {
+        /// How long each target is tried.
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
+        /// These alone.
+        targets: Vec<String>,
+    },
     /// Write the files under `schemas/` from the code, or with `--check` say which differ.
     Schemas {
         /// Change nothing; fail where a file differs.
@@ -38,6 +47,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Ci { full } => ci::run(full),
+        Command::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
         Command::Schemas { check: true } => schemas::check(),
         Command::Schemas { check: false } => schemas::write(),
     };

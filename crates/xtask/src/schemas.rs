@@ -1,5 +1,7 @@
 //! The files under `schemas/`: made from the tables of the code, checked in, compared.
 
+mod sql;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -8,13 +10,15 @@ use serde::Serialize;
 
 /// Every generated file and what it must hold.
 fn files() -> Vec<(PathBuf, String)> {
-    let folder = crate::root().join("schemas/tables");
+    let schemas = crate::root().join("schemas");
+    let folder = schemas.join("tables");
     let file = |table: Table| {
         let text =
             serde_json::to_string_pretty(&describe(table)).expect("a description holds strings alone") + "\n";
         (folder.join(format!("{table}.json")), text)
     };
-    Table::ALL.into_iter().map(file).collect()
+    let scripts = [(schemas.join("duckdb.sql"), sql::duckdb()), (schemas.join("spark.sql"), sql::spark())];
+    Table::ALL.into_iter().map(file).chain(scripts).collect()
 }
 
 /// A table as its file says it, in this order.

@@ -10,9 +10,9 @@ use cargo_metadata::{MetadataCommand, TargetKind};
 
 use crate::tools;
 
-/// Programs that mostly wait: for a rate, for a Retry-After, for time-outs. Beside one another they take as long as the
-/// longest of them.
-const WAITING: [&str; 5] = ["bad_input", "faults", "hard_records", "isolation", "rate"];
+/// Programs that mostly wait: for a rate, for a Retry-After, for time-outs, for the moment of a kill. Beside one another
+/// they take as long as the longest of them.
+const WAITING: [&str; 7] = ["bad_input", "failpoints", "faults", "hard_records", "isolation", "kill", "rate"];
 
 /// How test programs are run.
 #[derive(Debug)]

@@ -9,12 +9,14 @@ use anyhow::{Context, Result, bail};
 ///
 /// - `duckdb` is the reader that the end-to-end tests query the lake with, `duckdb-extension-*` are what it reads S3 and
 ///   Azure with, of the same version, so that no test downloads them;
-/// - `moto` is a server of S3 that honours conditional puts.
-const PYTHON_PACKAGES: [&str; 4] = [
+/// - `moto` is a server of S3 that honours conditional puts;
+/// - `jsonschema` validates pipeline files as editors do.
+const PYTHON_PACKAGES: [&str; 5] = [
     "duckdb==1.5.5",
     "duckdb-extension-httpfs==1.5.5",
     "duckdb-extension-azure==1.5.5",
     "moto[server]==5.2.5",
+    "jsonschema==4.26.0",
 ];
 
 /// Microsoft's own client library of the API: what pages through the emulator's histories beside our own client.
@@ -23,11 +25,17 @@ const GRAPH_CLIENT: &str = "microsoft-agents-m365copilot==1.11.0";
 /// Microsoft's own emulator of Azure's Blob Storage.
 const AZURITE: &str = "azurite@3.37.0";
 
+/// Microsoft's own reader of adaptive cards, which does without a browser as long as it shows nothing.
+const ADAPTIVECARDS: &str = "adaptivecards@3.0.6";
+
 /// The second engine that must read the lake; with `--full` only, for it takes 400 MB and Java.
 const PYSPARK: &str = "pyspark==4.1.*";
 
 /// The checker of licences, sources and banned crates.
 pub(crate) const CARGO_DENY: &str = "cargo-deny@0.20.2";
+
+/// What builds the fuzz targets with their engine, and starts it.
+const CARGO_BOLERO: &str = "cargo-bolero@0.13.5";
 
 /// Runs a command and fails when it does.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
@@ -63,23 +71,36 @@ pub(crate) fn graph_client(root: &Path) -> Result<PathBuf> {
     python_with(&root.join("target/graph-client"), &[GRAPH_CLIENT])
 }
 
-/// Azurite's program for blobs, installed once. Give its path to the tests as `PROMPTLAKE_AZURITE`.
+/// Azurite's program for blobs. Give its path to the tests as `PROMPTLAKE_AZURITE`.
 pub(crate) fn azurite(root: &Path) -> Result<PathBuf> {
-    let modules = root.join("target/tools/node");
-    let program = modules.join("node_modules/.bin/azurite-blob");
-    let marker = modules.join("installed");
-    if program.exists() && std::fs::read_to_string(&marker).is_ok_and(|installed| installed == AZURITE) {
-        return Ok(program);
+    let hint = "install node and npm, the tests of Azure need them";
+    let modules = node_modules_with(&root.join("target/tools/node"), AZURITE, hint)?;
+    Ok(modules.join(".bin/azurite-blob"))
+}
+
+/// The folder of Microsoft's library of adaptive cards. Give its path to the tests as `PROMPTLAKE_ADAPTIVECARDS`.
+pub(crate) fn adaptivecards(root: &Path) -> Result<PathBuf> {
+    let hint = "install node and npm, the comparison of cards needs them";
+    let modules = node_modules_with(&root.join("target/tools/adaptivecards"), ADAPTIVECARDS, hint)?;
+    Ok(modules.join("adaptivecards"))
+}
+
+/// The modules of a package of npm, in a folder of its own. Installed once.
+fn node_modules_with(folder: &Path, package: &str, hint: &'static str) -> Result<PathBuf> {
+    let modules = folder.join("node_modules");
+    let marker = folder.join("installed");
+    if modules.exists() && std::fs::read_to_string(&marker).is_ok_and(|installed| installed == package) {
+        return Ok(modules);
     }
     if !succeeds("node", &["--version"]) || !succeeds("npm", &["--version"]) {
-        apt_install(&["nodejs", "npm"], "install node and npm, the tests of Azure need them")?;
+        apt_install(&["nodejs", "npm"], hint)?;
     }
-    std::fs::create_dir_all(&modules).with_context(|| format!("make {}", modules.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
     let mut install = Command::new("npm");
-    install.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]).arg(&modules);
-    run(install.arg(AZURITE))?;
-    std::fs::write(&marker, AZURITE).with_context(|| format!("write {}", marker.display()))?;
-    Ok(program)
+    install.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]).arg(folder);
+    run(install.arg(package))?;
+    std::fs::write(&marker, package).with_context(|| format!("write {}", marker.display()))?;
+    Ok(modules)
 }
 
 /// A Python with packages, in an environment of its own. Made once; a broken one is made again.
@@ -123,11 +144,22 @@ pub(crate) fn cargo_deny(root: &Path) -> Result<PathBuf> {
     if succeeds("cargo-deny", &["--version"]) {
         return Ok(PathBuf::from("cargo-deny"));
     }
+    cargo_tool(root, CARGO_DENY)
+}
+
+/// cargo-bolero, built where it was not yet.
+pub(crate) fn cargo_bolero(root: &Path) -> Result<PathBuf> {
+    cargo_tool(root, CARGO_BOLERO)
+}
+
+/// A subcommand of cargo, by `name@version`, built once.
+fn cargo_tool(root: &Path, tool: &str) -> Result<PathBuf> {
     let tools = root.join("target/tools");
-    let program = tools.join("bin/cargo-deny");
+    let name = tool.split('@').next().unwrap_or(tool);
+    let program = tools.join("bin").join(name);
     if !program.exists() {
         let mut install = Command::new("cargo");
-        install.args(["install", "--quiet", "--locked", "--root"]).arg(&tools).arg(CARGO_DENY);
+        install.args(["install", "--quiet", "--locked", "--root"]).arg(&tools).arg(tool);
         run(&mut install)?;
     }
     Ok(program)

@@ -1,14 +1,10 @@
 //! All files looked through, then all files read.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use object_store::{GetOptions, ObjectStore};
 use promptlake_flow::{BytePermit, Event, Held, RequestKind};
-use promptlake_model::{
-    Owner, RawPage, SavedFile, Slice, SliceEnd, SliceOutcome, SliceScope, UserEnd, UserId, UserProfile,
-    UserStatus,
-};
+use promptlake_model::{Owner, RawPage, SavedFile, Slice, SliceEnd, SliceOutcome, SliceScope};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -20,20 +16,12 @@ use super::owners::{OwnerRule, OwnersSeen};
 use super::pieces::{Piece, pieces};
 use super::survey::{Part, survey_document, survey_lines};
 use crate::extracted::Outlet;
-use crate::{ExtractError, Extracted, PAGE_MEMORY_FACTOR, RefusedFile};
+use crate::{ExtractError, Extracted, PAGE_MEMORY_FACTOR, RefusedFile, UserTallies};
 
 /// A file to read, and whose it is.
 struct Surveyed {
     slice: Arc<Slice>,
     rule: OwnerRule,
-}
-
-/// What was read of one user so far.
-#[derive(Debug, Default)]
-struct UserTally {
-    pages: u32,
-    records: u64,
-    reason: Option<String>,
 }
 
 /// How a file ended, unless by an error.
@@ -50,7 +38,7 @@ struct Reading<'a> {
     outlet: Outlet,
     /// The caller's stop, and what a receiver that is gone comes to.
     stop: CancellationToken,
-    users: BTreeMap<UserId, UserTally>,
+    users: UserTallies,
 }
 
 impl FilesSource {
@@ -72,8 +60,12 @@ impl FilesSource {
             () = stop.cancelled() => return Ok(()),
             surveyed = self.survey_all(slices) => surveyed?,
         };
-        let mut reading =
-            Reading { source: self, outlet: Outlet(out), stop: stop.child_token(), users: BTreeMap::new() };
+        let mut reading = Reading {
+            source: self,
+            outlet: Outlet(out),
+            stop: stop.child_token(),
+            users: UserTallies::default(),
+        };
         let read = reading.read_all(&surveyed).await;
         reading.end_users(read.as_ref().err()).await;
         read
@@ -211,8 +203,14 @@ impl Reading<'_> {
             let share = self.share(&mut permit, piece.range.len(), left).await;
             let owner = Owner { tenant: self.source.settings.tenant, user: piece.owner };
             let body = bytes.slice(piece.range.clone());
-            let page =
-                RawPage { slice: Arc::clone(slice), owner, index: *page_count, form: piece.form, body };
+            let page = RawPage {
+                slice: Arc::clone(slice),
+                owner,
+                index: *page_count,
+                form: piece.form,
+                body,
+                provenance: None,
+            };
             if self.outlet.send(Extracted::Page(Held { value: page, permit: share })).await.is_err() {
                 return FileEnd::Stopped;
             }
@@ -241,33 +239,14 @@ impl Reading<'_> {
     }
 
     fn count(&mut self, piece: &Piece, slice: &Slice) {
-        let tally = self.users.entry(piece.owner).or_default();
-        tally.pages += 1;
-        tally.records += piece.records;
-        if piece.unreadable_file {
-            tally.reason.get_or_insert_with(|| format!("{} is no page and no list of records", slice.scope));
-        }
+        let owner = Owner { tenant: self.source.settings.tenant, user: piece.owner };
+        let reason = || format!("{} is no page and no list of records", slice.scope);
+        self.users.count(owner, piece.records, piece.unreadable_file.then(reason));
     }
 
     /// The end of every user who had pages. After an error nobody is known to be complete.
     async fn end_users(self, error: Option<&ExtractError>) {
-        for (user, UserTally { pages, records, reason }) in self.users {
-            let stopped = || "the run was stopped before all files were read".to_owned();
-            let (status, reason) = match error.map(ToString::to_string).or(reason) {
-                Some(reason) => (UserStatus::Failed, Some(reason)),
-                None if self.stop.is_cancelled() => (UserStatus::Interrupted, Some(stopped())),
-                None if records > 0 => (UserStatus::Extracted, None),
-                None => (UserStatus::Empty, None),
-            };
-            let end = UserEnd {
-                owner: Owner { tenant: self.source.settings.tenant, user },
-                profile: UserProfile::default(),
-                status,
-                http_status: None,
-                error_code: None,
-                reason,
-                page_count: pages,
-            };
+        for end in self.users.ends(error.map(ToString::to_string), self.stop.is_cancelled()) {
             if self.outlet.send(Extracted::UserEnd(end)).await.is_err() {
                 return;
             }

@@ -148,7 +148,14 @@ impl ListReader<'_> {
     ) -> Result<(), Broken> {
         let Fetched { value: PageHead { records, .. }, body, permit } = fetched;
         let slice = Arc::clone(slice);
-        let page = RawPage { slice, owner: self.owner, index: tally.pages, form: PageForm::Page, body };
+        let page = RawPage {
+            slice,
+            owner: self.owner,
+            index: tally.pages,
+            form: PageForm::Page,
+            body,
+            provenance: None,
+        };
         let sent = self.outlet.send(Extracted::Page(Held { value: page, permit })).await;
         sent.map_err(|_| Broken::Stopped)?;
         tally.pages += 1;

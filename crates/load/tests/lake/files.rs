@@ -74,6 +74,7 @@ fn text_page(slice: &Arc<Slice>, index: u32, scene: Scene) -> PageBatch {
         reading: PageReading::Read,
         records: ids.iter().map(|id| RecordKey { id: *id, day, created_at: None }).collect(),
         rejects: Vec::new(),
+        unknown_fields: promptlake_model::UnknownFields::default(),
         tables: vec![TableRows { table, batch, ends }],
     }
 }

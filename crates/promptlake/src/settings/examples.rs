@@ -52,6 +52,8 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("source.emulator.start", r#"emulator = { start = "2025-01-01" }"#),
     ("source.emulator.end", r#"emulator = { end = "2025-04-01" }"#),
     ("source.emulator.requests_per_second", "emulator = { requests_per_second = 30 }"),
+    ("source.url", r#"url = "./lake""#),
+    ("source.options", r#"options = { aws_region = "eu-central-1" }"#),
     ("source.path", r#"path = "./saved""#),
     ("source.user_id", r#"user_id = "4db02e4b-d144-400e-b194-53253a34c5be""#),
     ("source.user_id_from_path", r#"user_id_from_path = "{user_id}/*.json""#),
@@ -109,8 +111,9 @@ mod tests {
     use promptlake_model::Timestamp;
 
     /// A whole file for every kind of source: each setting belongs to one of them.
-    const FILES: [&str; 5] = [
+    const FILES: [&str; 6] = [
         r#"source = { cloud = "emulator" }"#,
+        r#"source = { kind = "lake", url = "s3://bucket/older" }"#,
         r#"source = { kind = "files", path = "./saved", tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee" }"#,
         r#"
 [source]

@@ -15,6 +15,7 @@
 mod deserialize;
 mod error;
 mod examples;
+mod json_schema;
 mod key_path;
 mod overrides;
 mod pipeline;
@@ -28,10 +29,11 @@ mod value;
 mod tests;
 
 pub(crate) use error::SettingsError;
+pub(crate) use json_schema::json_schema;
 pub(crate) use overrides::Override;
 pub(crate) use pipeline::{
-    Credential, Destination, EmulatedTenant, FilesSource, GraphSource, GraphTenant, Pipeline, RealTenant,
-    SecretPlace, Source, Users,
+    Credential, Destination, EmulatedTenant, FilesSource, GraphSource, GraphTenant, LakeSource, Pipeline,
+    RealTenant, SecretPlace, Source, Users,
 };
 pub(crate) use value::{Compression, ServerOrigin, Start, UserRef};
 

@@ -31,6 +31,8 @@ pub(crate) enum Source {
     Graph(Vec<GraphSource>),
     /// Pages or records that were saved.
     Files(FilesSource),
+    /// The records of another lake, as they were received.
+    Lake(LakeSource),
 }
 
 /// Whose history Graph is asked for, since when, and how fast.
@@ -174,6 +176,13 @@ pub(crate) struct FilesSource {
     /// The owner of what says nothing else of its owner.
     pub(crate) user_id: Option<UserId>,
     pub(crate) user_id_from_path: Option<UserIdPattern>,
+}
+
+/// A lake with the table `raw`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LakeSource {
+    /// Where it is; not where the new one shall be.
+    pub(crate) store: StoreSettings,
 }
 
 /// What becomes of the records.

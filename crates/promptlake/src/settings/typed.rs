@@ -86,6 +86,8 @@ pub(super) struct SourceTable {
     pub(super) api_version: Option<Typed<ApiVersion>>,
     pub(super) pages_max: Option<Whole>,
     pub(super) emulator: Option<EmulatorTable>,
+    pub(super) url: Option<Typed<LakeLocation>>,
+    pub(super) options: Option<OptionsTable>,
     pub(super) path: Option<Typed<LocalPath>>,
     pub(super) user_id: Option<Typed<UserId>>,
     pub(super) user_id_from_path: Option<Typed<UserIdPattern>>,

@@ -150,3 +150,43 @@ fn links_stand_in_the_order_of_their_origins() {
         ]
     );
 }
+
+#[test]
+fn fields_that_nobody_knows_are_counted_by_name() {
+    let json = r##"{"new":1,"@odata.type":"#x","from":{"@odata.type":"#y","tag":{},"user":{"id":"u","email":"e"}},
+        "body":{"subject":"s"},"attachments":[{"thumbnailUrl":"a"},{"thumbnailUrl":"b"}],
+        "mentions":[{"mentioned":{"bot":{}}}],"links":[{"linkUrl":"x"}]}"##;
+    let batch = record(json);
+    assert!(batch.unknown_fields.iter().eq([
+        ("attachments.thumbnailUrl", 2),
+        ("body.subject", 1),
+        ("from.tag", 1),
+        ("identity.email", 1),
+        ("mentioned.bot", 1),
+        ("new", 1),
+    ]));
+    let known = include_str!("../fixtures/chat.json");
+    let page = crate::support::page(promptlake_model::PageForm::Page, known);
+    assert!(crate::support::transformer(&[]).page(&page).unknown_fields.is_empty());
+}
+
+#[test]
+fn every_url_of_a_body_is_a_link() {
+    for (content_type, content, links) in [
+        (
+            "text",
+            "see https://a.example/b, or (https://c.example)",
+            "inline https://a.example/b|inline https://c.example",
+        ),
+        ("html", "<p>https://a.example</p><img src='cid:1' alt='x'>", "inline https://a.example|image cid:1"),
+        ("markdown", "[1](https://a.example) ![x](b.png)", "citation https://a.example|image b.png"),
+    ] {
+        let batch = record(
+            &serde_json::json!({"body": {"contentType": content_type, "content": content}}).to_string(),
+        );
+        let of = |column, row| value(&batch, Table::Links, column, row);
+        let found: Vec<_> =
+            (0..2).map(|row| format!("{} {}", of("role", row).unwrap(), of("url", row).unwrap())).collect();
+        assert_eq!(found.join("|"), links, "{content_type}");
+    }
+}

@@ -46,7 +46,7 @@ pub(crate) fn transformer(tables: &[Table]) -> Transformer {
 pub(crate) fn page_of(scope: SliceScope, form: PageForm, body: impl Into<Bytes>) -> RawPage {
     let owner = owner();
     let slice = Arc::new(Slice { id: SliceId(0), tenant: owner.tenant, scope });
-    RawPage { slice, owner, index: 3, form, body: body.into() }
+    RawPage { slice, owner, index: 3, form, body: body.into(), provenance: None }
 }
 
 /// A page of a saved file: no window.

@@ -64,6 +64,7 @@ pub(crate) fn page(slice: &Arc<Slice>, user: u128, index: u32) -> PageBatch {
         reading: PageReading::Read,
         records: records.collect(),
         rejects: Vec::new(),
+        unknown_fields: promptlake_model::UnknownFields::default(),
         tables: vec![
             TableRows {
                 table: Table::Interactions,

@@ -8,8 +8,8 @@ const BAD: &[(&str, &str)] = &[
         r#"[source]
 kind = "lake"
 "#,
-        r#"read lake.toml, line 2, column 8: source.kind is "lake", which this version does not support
-hint: this version takes "graph" and "files""#,
+        r#"read lake.toml, line 1, column 2: source.url is missing
+hint: write url = "./lake""#,
     ),
     (
         r#"[source]

@@ -135,14 +135,14 @@ tenant = "x"
         r#"[source]
 filter = "x"
 "#,
-        "read lake.toml, line 2, column 1: source.filter is not a setting\nhint: known here: kind, cloud, tenant_id, client_id, credential, graph_url, login_url, ca_file, users, start, lookback, settle_lag, requests_per_second, concurrency, app_class, model, api_version, pages_max, emulator, path, user_id, user_id_from_path",
+        "read lake.toml, line 2, column 1: source.filter is not a setting\nhint: known here: kind, cloud, tenant_id, client_id, credential, graph_url, login_url, ca_file, users, start, lookback, settle_lag, requests_per_second, concurrency, app_class, model, api_version, pages_max, emulator, url, options, path, user_id, user_id_from_path",
     ),
     (
         r#"[source]
 "a.b" = 1
 "#,
         r#"read lake.toml, line 2, column 1: source."a.b" is not a setting
-hint: known here: kind, cloud, tenant_id, client_id, credential, graph_url, login_url, ca_file, users, start, lookback, settle_lag, requests_per_second, concurrency, app_class, model, api_version, pages_max, emulator, path, user_id, user_id_from_path"#,
+hint: known here: kind, cloud, tenant_id, client_id, credential, graph_url, login_url, ca_file, users, start, lookback, settle_lag, requests_per_second, concurrency, app_class, model, api_version, pages_max, emulator, url, options, path, user_id, user_id_from_path"#,
     ),
     (
         r#"[source]

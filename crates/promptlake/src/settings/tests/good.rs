@@ -11,8 +11,8 @@ use promptlake_transform::Content;
 use url::Url;
 
 use super::super::pipeline::{
-    Cloud, Credential, Destination, EmulatedTenant, FilesSource, GraphSource, GraphTenant, Pipeline,
-    RealTenant, RunLimits, SecretPlace, Source, Transform, Users,
+    Cloud, Credential, Destination, EmulatedTenant, FilesSource, GraphSource, GraphTenant, LakeSource,
+    Pipeline, RealTenant, RunLimits, SecretPlace, Source, Transform, Users,
 };
 use super::super::validate::BELONGS;
 use super::super::value::Setting;
@@ -89,7 +89,7 @@ fn graph(pipeline: Pipeline) -> GraphSource {
     match pipeline.source {
         Source::Graph(mut sources) if sources.len() == 1 => sources.remove(0),
         Source::Graph(sources) => panic!("{} tenants", sources.len()),
-        Source::Files(_) => panic!("a source of kind files"),
+        Source::Files(_) | Source::Lake(_) => panic!("a source that is not Graph"),
     }
 }
 
@@ -237,6 +237,18 @@ fn saved_files() {
 }
 
 #[test]
+fn another_lake() {
+    let text = "[source]\nkind = \"lake\"\nurl = \"s3://bucket/older\"\n\
+        options = { aws_region = \"eu-central-1\" }\n[destination]\nurl = \"./lake\"\n";
+    let store = StoreSettings {
+        location: StoreLocation::Remote(RemoteUrl::parse("s3://bucket/older").unwrap()),
+        options: [("aws_region".to_owned(), "eu-central-1".to_owned())].into(),
+        single_writer: false,
+    };
+    assert_eq!(read(text, &[]), Ok(Pipeline { source: Source::Lake(LakeSource { store }), ..defaults() }));
+}
+
+#[test]
 fn every_cloud_has_its_servers() {
     for (name, graph_url, login_url) in [
         ("global", "https://graph.microsoft.com/", "https://login.microsoftonline.com/"),
@@ -380,7 +392,16 @@ fn every_pipeline_file_that_we_ship_is_right() {
     names.sort_unstable();
     assert_eq!(
         names,
-        ["azure.toml", "demo.toml", "files.toml", "gcs.toml", "local.toml", "msp.toml", "s3.toml"]
+        [
+            "azure.toml",
+            "demo.toml",
+            "files.toml",
+            "gcs.toml",
+            "local.toml",
+            "msp.toml",
+            "rebuild.toml",
+            "s3.toml"
+        ]
     );
 }
 

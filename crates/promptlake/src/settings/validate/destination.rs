@@ -8,7 +8,7 @@ use super::section::{Limits, Section};
 use crate::settings::error::{Fault, Problem, nearest};
 use crate::settings::pipeline::Destination;
 use crate::settings::typed::{DestinationTable, List, OptionsTable, Typed};
-use crate::settings::value::{ByteSize, PartitionColumn};
+use crate::settings::value::{ByteSize, LakeLocation, PartitionColumn};
 
 const DESTINATION: Section = Section("destination");
 
@@ -24,34 +24,46 @@ pub(super) fn destination(typed: &DestinationTable) -> Result<Destination, Probl
     partitions_are_by_date(typed.partition_by.as_ref())?;
     let target_file_size = typed.target_file_size.as_ref();
     Ok(Destination {
-        store: store(typed)?,
+        store: store(
+            DESTINATION,
+            typed.url.as_ref(),
+            typed.options.as_ref(),
+            typed.single_writer.unwrap_or(false),
+        )?,
         target_file_size: DESTINATION.within("target_file_size", target_file_size, &TARGET_FILE_SIZE)?,
         compression: DESTINATION.optional("compression", typed.compression.as_ref())?.unwrap_or_default(),
     })
 }
 
-fn store(typed: &DestinationTable) -> Result<StoreSettings, Problem> {
-    let location = DESTINATION.required("url", typed.url.as_ref())?.0;
-    let options = match (&typed.options, &location) {
+/// A store: its `url` and `options` in a section.
+pub(super) fn store(
+    section: Section,
+    url: Option<&Typed<LakeLocation>>,
+    options: Option<&OptionsTable>,
+    single_writer: bool,
+) -> Result<StoreSettings, Problem> {
+    let location = section.required("url", url)?.0;
+    let options = match (options, &location) {
         (None, _) => BTreeMap::default(),
-        (Some(options), StoreLocation::Remote(url)) => checked_options(options, url.provider())?,
+        (Some(options), StoreLocation::Remote(url)) => checked_options(section, options, url.provider())?,
         (Some(_), StoreLocation::Local(_)) => {
             let fault = Fault::misplaced("means nothing where url is a local path");
             let hint = "remove options, or write url = \"s3://bucket/lake\"";
-            return Err(DESTINATION.fault("options", fault.hint(hint)));
+            return Err(section.fault("options", fault.hint(hint)));
         }
     };
-    Ok(StoreSettings { location, options, single_writer: typed.single_writer.unwrap_or(false) })
+    Ok(StoreSettings { location, options, single_writer })
 }
 
 fn checked_options(
+    section: Section,
     OptionsTable(options): &OptionsTable,
     provider: Provider,
 ) -> Result<BTreeMap<String, String>, Problem> {
     for (name, value) in options {
         provider
             .check_option(name, value)
-            .map_err(|fault| option_fault(name, fault).at(DESTINATION.path("options").key(name)))?;
+            .map_err(|fault| option_fault(name, fault).at(section.path("options").key(name)))?;
     }
     Ok(options.clone())
 }

@@ -3,10 +3,10 @@
 use promptlake_model::Timestamp;
 
 use super::section::Section;
-use super::{files, graph};
+use super::{destination, files, graph};
 use crate::settings::error::{Fault, Problem};
 use crate::settings::key_path::KeyPath;
-use crate::settings::pipeline::{GraphSource, Source};
+use crate::settings::pipeline::{GraphSource, LakeSource, Source};
 use crate::settings::tree::Tree;
 use crate::settings::typed::{SourceTable, Sources};
 use crate::settings::value::{CloudName, SourceKind};
@@ -28,6 +28,8 @@ pub(in crate::settings) enum Belongs {
     Emulator,
     /// Saved files.
     Files,
+    /// Another lake.
+    Lake,
     /// A tenant of a cloud, or saved files.
     RealTenantOrFiles,
 }
@@ -53,6 +55,8 @@ pub(in crate::settings) const BELONGS: &[(&str, Belongs)] = &[
     ("api_version", Belongs::Graph),
     ("pages_max", Belongs::Graph),
     ("emulator", Belongs::Emulator),
+    ("url", Belongs::Lake),
+    ("options", Belongs::Lake),
     ("path", Belongs::Files),
     ("user_id", Belongs::Files),
     ("user_id_from_path", Belongs::Files),
@@ -68,20 +72,22 @@ impl Belongs {
             Self::RealTenant => real,
             Self::CustomCloud => graph && cloud == CloudName::Custom,
             Self::Emulator => graph && cloud == CloudName::Emulator,
-            Self::Files => !graph,
-            Self::RealTenantOrFiles => real || !graph,
+            Self::Files => kind == SourceKind::Files,
+            Self::Lake => kind == SourceKind::Lake,
+            Self::RealTenantOrFiles => real || kind == SourceKind::Files,
         }
     }
 
     /// The setting that would give it a meaning.
     fn wanted(self, kind: SourceKind) -> &'static str {
         match self {
-            Self::RealTenant if kind == SourceKind::Files => "kind = \"graph\"",
+            Self::RealTenant | Self::RealTenantOrFiles if kind != SourceKind::Graph => "kind = \"graph\"",
             Self::Everywhere | Self::Graph => "kind = \"graph\"",
             Self::RealTenant | Self::RealTenantOrFiles => "another cloud, such as cloud = \"global\"",
             Self::CustomCloud => "cloud = \"custom\"",
             Self::Emulator => "cloud = \"emulator\"",
             Self::Files => "kind = \"files\"",
+            Self::Lake => "kind = \"lake\"",
         }
     }
 }
@@ -104,8 +110,9 @@ pub(super) fn sources(typed: &Sources, tree: &Tree, now: Timestamp) -> Result<So
         let of_item = |problem: Problem| problem.of_item(index);
         match source(table, &path().index(index), tree, now).map_err(of_item)? {
             Source::Graph(new) => tenants.extend(new),
-            Source::Files(_) => {
-                let fault = Fault::new("is \"files\", which stands alone in a pipeline file");
+            alone @ (Source::Files(_) | Source::Lake(_)) => {
+                let kind = if matches!(alone, Source::Lake(_)) { "lake" } else { "files" };
+                let fault = Fault::is(kind, "which stands alone in a pipeline file");
                 return Err(of_item(SOURCE.fault("kind", fault.hint("write a pipeline file for it"))));
             }
         }
@@ -126,6 +133,10 @@ fn source(typed: &SourceTable, path: &KeyPath, tree: &Tree, now: Timestamp) -> R
     match kind {
         SourceKind::Graph => graph::source(typed, cloud, now).map(|source| Source::Graph(vec![source])),
         SourceKind::Files => files::source(typed).map(Source::Files),
+        SourceKind::Lake => {
+            let store = destination::store(SOURCE, typed.url.as_ref(), typed.options.as_ref(), false)?;
+            Ok(Source::Lake(LakeSource { store }))
+        }
     }
 }
 
@@ -152,7 +163,8 @@ fn nothing_misplaced<'a>(
 fn this_source(belongs: Belongs, kind: SourceKind, cloud: CloudName) -> &'static str {
     match (kind, cloud) {
         (SourceKind::Files, _) => "kind = \"files\"",
-        (SourceKind::Graph, _) if belongs == Belongs::Files => "kind = \"graph\"",
+        (SourceKind::Lake, _) => "kind = \"lake\"",
+        (SourceKind::Graph, _) if matches!(belongs, Belongs::Files | Belongs::Lake) => "kind = \"graph\"",
         (SourceKind::Graph, CloudName::Emulator) => "cloud = \"emulator\"",
         (SourceKind::Graph, CloudName::Custom) => "cloud = \"custom\"",
         (SourceKind::Graph, CloudName::Global) => "cloud = \"global\"",

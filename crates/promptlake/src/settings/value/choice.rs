@@ -47,13 +47,15 @@ fn quoted(names: &[&str]) -> String {
 pub(crate) enum SourceKind {
     Graph,
     Files,
+    Lake,
 }
 
 impl Setting for SourceKind {
     const NOUN: &'static str = "a kind of source";
 
     fn parse(text: &str) -> Result<Self, Fault> {
-        let choices = [("graph", Taken(Self::Graph)), ("files", Taken(Self::Files)), ("lake", NotYet)];
+        let choices =
+            [("graph", Taken(Self::Graph)), ("files", Taken(Self::Files)), ("lake", Taken(Self::Lake))];
         choose(text, Self::NOUN, &choices)
     }
 }
@@ -181,7 +183,7 @@ mod tests {
         check::<SourceKind>(&[
             ("graph", "Graph"),
             ("files", "Files"),
-            ("lake", r#"is "lake", which this version does not support"#),
+            ("lake", "Lake"),
             ("Graph", r#"is "Graph", not a kind of source"#),
         ]);
         check::<CloudName>(&[
