@@ -201,7 +201,7 @@ impl HtmlReader<'_> {
                 self.pre += 1;
                 self.pre_begins = true;
             }
-            Tag::Image => self.image(values.src, values.alt.unwrap_or_default()),
+            Tag::Image => self.image(values.src, &values.alt.unwrap_or_default()),
             Tag::Attachment => self.write_marker(&values.id.unwrap_or_default()),
             Tag::Undisplayed => self.skipped = true,
             Tag::Mark => {}
@@ -237,10 +237,11 @@ impl HtmlReader<'_> {
         }
     }
 
-    fn image(&mut self, src: Option<String>, alt: String) {
-        self.writer.write_flowing(&alt);
+    fn image(&mut self, src: Option<String>, alt: &str) {
+        self.writer.write_flowing(alt);
         if let Some(src) = src {
-            self.writer.push_image(src, alt);
+            let words: Vec<&str> = alt.split(WHITE_SPACE).filter(|word| !word.is_empty()).collect();
+            self.writer.push_image(src, words.join(" "));
         }
     }
 
