@@ -80,6 +80,11 @@ pub enum Event {
         /// How often it was met.
         count: u64,
     },
+    /// Bodies have markers that name no attachment.
+    LostMarkers {
+        /// How many.
+        count: u64,
+    },
     /// A record of the ledger was made.
     Committed {
         /// Its number.

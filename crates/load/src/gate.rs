@@ -258,6 +258,7 @@ mod tests {
             records: ids.map(|id| RecordKey { id: RecordId(id), day: DAY, created_at: None }).collect(),
             rejects: Vec::new(),
             unknown_fields: promptlake_model::UnknownFields::default(),
+            lost_markers: 0,
             tables: Vec::new(),
         }
     }

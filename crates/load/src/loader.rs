@@ -219,6 +219,9 @@ impl Loader {
         }
         self.progress.page(&page, known_records);
         let late_records = self.late.page(&page, self.lake.ledger.books());
+        if page.lost_markers > 0 {
+            self.lake.means.observer.observe(&Event::LostMarkers { count: page.lost_markers });
+        }
         for (name, count) in page.unknown_fields.iter() {
             self.lake.means.observer.observe(&Event::UnknownField { name: name.to_owned(), count });
         }

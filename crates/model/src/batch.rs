@@ -23,6 +23,8 @@ pub struct PageBatch {
     pub rejects: Vec<RejectKey>,
     /// Fields of its records that nobody knows.
     pub unknown_fields: UnknownFields,
+    /// Markers in its bodies that name no attachment of theirs.
+    pub lost_markers: u64,
     /// A batch for each table that is written and has rows here.
     pub tables: Vec<TableRows>,
 }

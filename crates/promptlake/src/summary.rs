@@ -164,6 +164,10 @@ impl fmt::Display for Summary {
         if counts.rejects > 0 {
             writeln!(f, "rejects   {} could not be read: see the table rejects", HumanCount(counts.rejects))?;
         }
+        if counts.lost_markers > 0 {
+            let markers = HumanCount(counts.lost_markers);
+            writeln!(f, "markers   {markers} in bodies name attachments that are not there")?;
+        }
         if !counts.unknown_fields.is_empty() {
             let fields = counts.unknown_fields.iter();
             let fields: Vec<String> =

@@ -49,6 +49,8 @@ pub(crate) struct Counts {
     pub(crate) rejects: u64,
     /// Fields that this version does not know.
     pub(crate) unknown_fields: BTreeMap<String, u64>,
+    /// Markers of bodies that name no attachment.
+    pub(crate) lost_markers: u64,
     /// Records that came again within the list of a slice that counts.
     pub(crate) repeated_records: u64,
     /// Slices that are read again for that.
@@ -140,6 +142,7 @@ impl Counts {
                 self.late_records += late_records;
                 self.rejects += rejects;
             }
+            Event::LostMarkers { count } => self.lost_markers += count,
             Event::UnknownField { name, count } => self.met_unknown(name, *count),
             Event::Split => self.halved_windows += 1,
             Event::Repeated { reread: true, .. } => self.rereads += 1,

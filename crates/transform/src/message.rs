@@ -1,7 +1,7 @@
 //! A message as a person saw it: the body, with its cards where its markers stand.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use promptlake_cards::{Card, CardKind, Detail, TextLink, html_to_text, markdown_to_text, plain_text_links};
 
@@ -25,6 +25,8 @@ pub(crate) struct Message {
     pub(crate) body_links: Vec<TextLink>,
     /// Per attachment, what was read of it.
     pub(crate) attachments: Vec<ReadAttachment>,
+    /// Markers of the body that name no attachment.
+    pub(crate) lost_markers: u64,
 }
 
 /// What was read of an attachment.
@@ -64,11 +66,11 @@ impl Message {
         let read = |attachment| ReadAttachment::of(attachment, detail);
         let mut attachments: Vec<_> = record.attachments.iter().map(read).collect();
         let (body, body_links) = body_text(&record.body);
-        let text = compose(body.as_deref(), &record.attachments, &mut attachments);
+        let Composed { text, lost_markers } = compose(body.as_deref(), &record.attachments, &mut attachments);
         let cards = attachments.iter().filter_map(|attachment| attachment.card.as_ref());
         let model: Vec<String> = cards.filter_map(Card::model_text).collect();
         let model_text = (!model.is_empty()).then(|| model.join("\n\n"));
-        Self { text, model_text, body_links, attachments }
+        Self { text, model_text, body_links, attachments, lost_markers }
     }
 }
 
@@ -104,24 +106,28 @@ fn body_text<'a>(body: &'a Body<'_>) -> (Option<Cow<'a, str>>, Vec<TextLink>) {
     (Some(Cow::Owned(read.text)), read.links)
 }
 
+/// A body with its cards in place.
+struct Composed {
+    text: Option<String>,
+    lost_markers: u64,
+}
+
 /// Puts each card where the first marker of its attachment stands, and the others after the body.
-fn compose(
-    body: Option<&str>,
-    attachments: &[Attachment<'_>],
-    read: &mut [ReadAttachment],
-) -> Option<String> {
+fn compose(body: Option<&str>, attachments: &[Attachment<'_>], read: &mut [ReadAttachment]) -> Composed {
     let mut by_id: HashMap<&str, Vec<usize>> = HashMap::new();
     for (index, attachment) in attachments.iter().enumerate() {
         if let Some(id) = attachment.id.as_deref() {
             by_id.entry(id).or_default().push(index);
         }
     }
-    let mut composer = Composer::default();
+    let known: HashSet<&str> = by_id.keys().copied().collect();
+    let (mut composer, mut lost_markers) = (Composer::default(), 0);
     for piece in body.map(pieces).unwrap_or_default() {
         match piece {
             Piece::Text(text) => composer.push_text(text),
             Piece::Marker(id) => {
                 composer.remove_marker();
+                lost_markers += u64::from(!known.contains(id.as_ref()));
                 for attachment in by_id.remove(id.as_ref()).unwrap_or_default() {
                     read[attachment].is_in_body = true;
                     composer.push_block(read[attachment].text());
@@ -133,7 +139,7 @@ fn compose(
         composer.push_block(attachment.text());
     }
     let text = composer.finish();
-    (body.is_some() || !text.is_empty()).then_some(text)
+    Composed { text: (body.is_some() || !text.is_empty()).then_some(text), lost_markers }
 }
 
 /// Joins stretches of a body with blocks, so that no marker leaves a hole.

@@ -81,6 +81,7 @@ struct Draft<'a> {
     records: Vec<RecordKey>,
     rejects: Vec<RejectKey>,
     unknown_fields: UnknownFields,
+    lost_markers: u64,
     /// What is wanted of cards.
     detail: Detail,
     rows: PageRows,
@@ -94,6 +95,7 @@ impl<'a> Draft<'a> {
             records: Vec::with_capacity(records),
             rejects: Vec::new(),
             unknown_fields: UnknownFields::default(),
+            lost_markers: 0,
             detail: Detail {
                 elements: settings.tables.contains(&Table::CardElements),
                 links: settings.tables.contains(&Table::Links),
@@ -134,6 +136,7 @@ impl<'a> Draft<'a> {
         self.records.push(RecordKey { id, day, created_at });
         self.unknown_fields.add(&record.unknown_fields);
         let message = Message::of(record, self.detail);
+        self.lost_markers += message.lost_markers;
         let keys = RecordKeys::of(id, record, created_at);
         self.rows.push(&ReadRecord { keys, record, message: &message, raw });
     }
@@ -175,6 +178,7 @@ impl<'a> Draft<'a> {
             records: self.records,
             rejects: self.rejects,
             unknown_fields: self.unknown_fields,
+            lost_markers: self.lost_markers,
             tables: self.rows.finish(&values),
         }
     }

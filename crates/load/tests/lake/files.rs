@@ -75,6 +75,7 @@ fn text_page(slice: &Arc<Slice>, index: u32, scene: Scene) -> PageBatch {
         records: ids.iter().map(|id| RecordKey { id: *id, day, created_at: None }).collect(),
         rejects: Vec::new(),
         unknown_fields: promptlake_model::UnknownFields::default(),
+        lost_markers: 0,
         tables: vec![TableRows { table, batch, ends }],
     }
 }

@@ -156,7 +156,7 @@ fn fields_that_nobody_knows_are_counted_by_name() {
     let json = r##"{"new":1,"@odata.type":"#x","from":{"@odata.type":"#y","tag":{},"user":{"id":"u","email":"e"}},
         "body":{"subject":"s"},"attachments":[{"thumbnailUrl":"a"},{"thumbnailUrl":"b"}],
         "mentions":[{"mentioned":{"bot":{}}}],"links":[{"linkUrl":"x"}]}"##;
-    let batch = record(json);
+    let batch = record(&json.replace('\n', ""));
     assert!(batch.unknown_fields.iter().eq([
         ("attachments.thumbnailUrl", 2),
         ("body.subject", 1),
@@ -188,5 +188,23 @@ fn every_url_of_a_body_is_a_link() {
         let found: Vec<_> =
             (0..2).map(|row| format!("{} {}", of("role", row).unwrap(), of("url", row).unwrap())).collect();
         assert_eq!(found.join("|"), links, "{content_type}");
+    }
+}
+
+#[test]
+fn markers_without_an_attachment_are_counted() {
+    for (body, lost) in [
+        ("<attachment id='a'></attachment><attachment id='a'></attachment>", 0),
+        (
+            "<attachment id='b'></attachment> <attachment id='b'></attachment><attachment id=''></attachment>",
+            3,
+        ),
+        ("no marker", 0),
+    ] {
+        let json = serde_json::json!({
+            "body": {"contentType": "html", "content": body},
+            "attachments": [{"attachmentId": "a", "contentType": "reference"}],
+        });
+        assert_eq!(record(&json.to_string()).lost_markers, lost, "{body}");
     }
 }

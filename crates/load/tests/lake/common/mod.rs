@@ -65,6 +65,7 @@ pub(crate) fn page(slice: &Arc<Slice>, user: u128, index: u32) -> PageBatch {
         records: records.collect(),
         rejects: Vec::new(),
         unknown_fields: promptlake_model::UnknownFields::default(),
+        lost_markers: 0,
         tables: vec![
             TableRows {
                 table: Table::Interactions,
