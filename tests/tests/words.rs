@@ -48,6 +48,12 @@ fn records() -> Vec<String> {
     let attachment = |content_type: &str, content: String| json!([{"attachmentId": "a", "contentType": content_type, "content": content}]);
     let adaptive = "application/vnd.microsoft.card.adaptive";
     vec![
+        record(
+            9,
+            "markdown",
+            format!("[a]({WORD}:rest)"),
+            json!([{"contentType": "reference", "contentUrl": format!("data:text/plain,{WORD}")}]),
+        ),
         record(1, "text", format!("please {WORD} it https://links.example/{WORD}"), json!([])),
         record(
             2,
@@ -102,7 +108,7 @@ fn what_is_no_word_remains() {
     let lake = Lake::new();
     lake.write_beside("pages/records.jsonl", records().join("\n").as_bytes());
     run(&lake, "").assert_code(0);
-    assert_eq!((lake.rows(Table::Interactions), lake.rows(Table::Rejects)), (6, 2));
+    assert_eq!((lake.rows(Table::Interactions), lake.rows(Table::Rejects)), (7, 2));
     assert_eq!((lake.rows(Table::Raw), lake.rows(Table::CardElements)), (0, 0));
     let hosts = query(&format!(
         "SELECT origin, host, count(*), count(url) FROM {} GROUP BY ALL ORDER BY ALL",
@@ -112,17 +118,19 @@ fn what_is_no_word_remains() {
     assert_eq!(
         said,
         [
-            r#"["body","links.example",2,0]"#,
+            r#"["attachment",null,1,1]"#,
+            r#"["body","links.example",3,0]"#,
+            r#"["body",null,1,0]"#,
             r#"["card","links.example",2,0]"#,
             r#"["card",null,2,0]"#,
-            r#"["links","contoso.example",6,6]"#
+            r#"["links","contoso.example",7,7]"#
         ]
     );
     let counts = format!(
         "SELECT count(*) FROM {} WHERE app = 'word' AND link_count = 1 AND mention_count = 1 AND text IS NULL",
         files_of(&lake.path(), "interactions")
     );
-    assert_eq!(number(&counts), 6);
+    assert_eq!(number(&counts), 7);
 }
 
 #[test]

@@ -74,6 +74,15 @@ fn without_trailing_punctuation(url: &str) -> &str {
     }
 }
 
+/// Whether a text is a URL of some scheme rather than words.
+pub(crate) fn has_scheme(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    scheme.len() > 1
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        && !rest.is_empty()
+        && !rest.contains(char::is_whitespace)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

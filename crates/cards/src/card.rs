@@ -22,7 +22,7 @@ pub enum CardKind {
 /// What is wanted of a card beside its texts and its status: what is not costs nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Detail {
-    /// [`Card::elements`] of every role, instead of those of the model alone.
+    /// [`Card::elements`].
     pub elements: bool,
     /// [`Card::links`].
     pub links: bool,
@@ -47,6 +47,7 @@ pub struct Card {
     /// Every URL in it, in reading order.
     pub links: Vec<CardLink>,
     pub(crate) display: String,
+    pub(crate) model: Option<String>,
 }
 
 /// How well a card could be read.
@@ -209,6 +210,9 @@ impl Card {
         card.version = root.member("version").and_then(Value::scalar).map(Cow::into_owned);
         (card.status, card.error) = match (trouble(root, kind), &scanned.stop) {
             (_, Some(stop)) => stopped(*stop),
+            (Some(trouble), None) if walked.is_cut => {
+                (CardStatus::NotACard, Some(format!("{trouble}; {OUTGROWN}")))
+            }
             (Some(trouble), None) => (CardStatus::NotACard, Some(trouble)),
             (None, None) if walked.is_cut => (CardStatus::Truncated, Some(OUTGROWN.to_owned())),
             (None, None) if faults.is_empty() => (CardStatus::Ok, None),
@@ -225,15 +229,13 @@ impl Card {
 
     /// The model's own text, where the card carries it; its blocks are separated by a blank line.
     #[must_use]
-    pub fn model_text(&self) -> Option<String> {
-        let model = self.elements.iter().filter(|element| element.role == ElementRole::Model);
-        let blocks: Vec<&str> = model.map(|element| element.text.as_str()).collect();
-        (!blocks.is_empty()).then(|| blocks.join("\n\n"))
+    pub fn model_text(&self) -> Option<&str> {
+        self.model.as_deref()
     }
 }
 
 const OUTGROWN: &str =
-    "texts nested so deep, or URLs cited so often, that they outgrow the card; the rest was not read";
+    "texts nested so deep, or URLs said so often, that they outgrow the card; the rest is in its text alone";
 
 /// The JSON, also where it is a string that holds the JSON.
 fn unpacked<'a>(content: &'a str, faults: &mut Faults) -> Cow<'a, str> {
@@ -248,16 +250,21 @@ fn unpacked<'a>(content: &'a str, faults: &mut Faults) -> Cow<'a, str> {
 
 /// The document in a document that is a string.
 fn inner_document(document: &str, faults: &mut Faults) -> Option<String> {
-    if !document.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).starts_with('"') {
+    if !trimmed(document).starts_with('"') {
         return None;
     }
     let outer = scan(document);
     let inner = outer.tape.root()?.string()?;
-    if !inner.trim_start().starts_with(['{', '"']) {
+    if !trimmed(&inner).starts_with(['{', '"']) {
         return None;
     }
     faults.add_all(outer.faults);
     Some(inner.into_owned())
+}
+
+/// A document from its first character on: neither white space nor a byte order mark.
+fn trimmed(document: &str) -> &str {
+    document.trim_start_matches(|said: char| said == '\u{feff}' || said.is_ascii_whitespace())
 }
 
 /// Why a document is no card, as far as its kind says so.

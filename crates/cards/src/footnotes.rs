@@ -3,7 +3,7 @@
 //! What a person saw numbers citations in the order in which they appear; the model numbers its sources. So the k-th
 //! citation is the k-th footnote, as long as there are as many of the one as of the other.
 
-use crate::card::{Card, ElementRole};
+use crate::card::Card;
 use crate::text::citation_number;
 
 const OPEN: &str = "[^";
@@ -11,12 +11,7 @@ const CLOSE: &str = "^]";
 
 /// Gives each citation that a card displays the number of its footnote, where both can be paired.
 pub(crate) fn pair(card: &mut Card) {
-    let footnotes: Vec<u16> = card
-        .elements
-        .iter()
-        .filter(|element| element.role == ElementRole::Model)
-        .flat_map(|element| numbers(&element.text))
-        .collect();
+    let footnotes: Vec<u16> = card.model_text().into_iter().flat_map(numbers).collect();
     let is_citation = |link: &&mut crate::CardLink| link.is_displayed && link.citation_number.is_some();
     if card.links.iter_mut().filter(is_citation).count() != footnotes.len() {
         return;

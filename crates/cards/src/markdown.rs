@@ -22,7 +22,6 @@ pub fn markdown_to_text(markdown: &str) -> TextAndLinks {
         writer: TextWriter::with_capacity(markdown.len()),
         html_block: None,
         code_block: None,
-        image: None,
     };
     for event in TextMergeStream::new(Parser::new_ext(&nesting::limited(markdown), options)) {
         reader.event(event);
@@ -36,8 +35,6 @@ struct MarkdownReader {
     html_block: Option<String>,
     /// The lines of the code block that is being read.
     code_block: Option<String>,
-    /// The picture whose alternative text is being read: its URL, and that text.
-    image: Option<(String, String)>,
 }
 
 impl MarkdownReader {
@@ -66,7 +63,7 @@ impl MarkdownReader {
             Tag::TableHead | Tag::TableRow => self.writer.begin_row(),
             Tag::TableCell => self.writer.begin_cell(),
             Tag::Link { dest_url, .. } => self.writer.begin_link(dest_url.into_string()),
-            Tag::Image { dest_url, .. } => self.image = Some((dest_url.into_string(), String::new())),
+            Tag::Image { dest_url, .. } => self.writer.begin_image(dest_url.into_string()),
             Tag::HtmlBlock => self.html_block = Some(String::new()),
             Tag::CodeBlock(_) => self.code_block = Some(String::new()),
             Tag::Paragraph | Tag::Heading { .. } | Tag::BlockQuote(_) | Tag::Table(_) => self.writer.block(),
@@ -80,11 +77,7 @@ impl MarkdownReader {
             TagEnd::Item => self.writer.end_item(),
             TagEnd::TableCell => self.writer.end_cell(),
             TagEnd::Link => self.writer.end_link_or_citation(),
-            TagEnd::Image => {
-                if let Some((url, alt)) = self.image.take() {
-                    self.writer.push_image(url, alt);
-                }
-            }
+            TagEnd::Image => self.writer.end_image(),
             TagEnd::HtmlBlock => self.end_html_block(),
             TagEnd::CodeBlock => self.end_code_block(),
             TagEnd::Paragraph | TagEnd::Heading(_) | TagEnd::BlockQuote(_) | TagEnd::Table => {
@@ -95,12 +88,9 @@ impl MarkdownReader {
     }
 
     fn text(&mut self, text: &str) {
-        if let Some((_, alt)) = &mut self.image {
-            alt.push_str(text);
-            self.writer.write(text);
-        } else if let Some(code) = &mut self.code_block {
+        if let Some(code) = &mut self.code_block {
             code.push_str(text);
-        } else if self.writer.is_in_link() {
+        } else if self.writer.is_in_link() || self.writer.is_in_image() {
             self.writer.write(text);
         } else {
             bare_url::write_with_links(&mut self.writer, text);

@@ -69,6 +69,8 @@ pub(crate) struct TextWriter {
     row_has_cells: bool,
     in_cell: bool,
     open_link: Option<OpenLink>,
+    /// Pictures whose alternative text is being written, the innermost last.
+    open_images: Vec<OpenLink>,
 }
 
 impl TextWriter {
@@ -83,6 +85,7 @@ impl TextWriter {
             row_has_cells: false,
             in_cell: false,
             open_link: None,
+            open_images: Vec::new(),
         }
     }
 
@@ -101,8 +104,8 @@ impl TextWriter {
             return;
         }
         self.write_gap();
-        if let Some(link) = &mut self.open_link {
-            link.label_start.get_or_insert(self.text.len());
+        for open in self.open_link.iter_mut().chain(&mut self.open_images) {
+            open.label_start.get_or_insert(self.text.len());
         }
         self.text.push_str(text);
     }
@@ -288,8 +291,24 @@ impl TextWriter {
         self.open_link = Some(OpenLink { url, label_start: None });
     }
 
+    pub(crate) fn is_in_image(&self) -> bool {
+        !self.open_images.is_empty()
+    }
+
     pub(crate) fn is_in_link(&self) -> bool {
         self.open_link.is_some()
+    }
+
+    /// Begins a picture: what is written until it ends is its alternative text.
+    pub(crate) fn begin_image(&mut self, url: String) {
+        self.open_images.push(OpenLink { url, label_start: None });
+    }
+
+    /// Ends the innermost picture.
+    pub(crate) fn end_image(&mut self) {
+        let Some(OpenLink { url, label_start }) = self.open_images.pop() else { return };
+        let label = label_start.and_then(|start| self.text.get(start..)).unwrap_or_default().to_owned();
+        self.push_image(url, label);
     }
 
     /// Takes note of a picture, whose alternative text is written by itself.

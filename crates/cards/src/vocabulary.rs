@@ -196,7 +196,7 @@ pub(crate) const CHILDREN: [ChildMember; 40] = [
     child("choices", Family::Choice, "Input.Choice"),
     within(Family::Chart, "data", Family::Series, "ChartData"),
     within(Family::Series, "values", Family::Series, "ChartValue"),
-    within(Family::Component, "properties", Family::Component, "Component"),
+    within(Family::Component, "properties", Family::Unknown, "Component"),
     within(Family::Unknown, "image", Family::Image, "Image"),
     within(Family::Unknown, "media", Family::MediaSource, "MediaSource"),
     within(Family::Unknown, "cardImageDetails", Family::Unknown, "CardImage"),
@@ -230,8 +230,24 @@ pub(crate) const REFERENCES: ChildMember = child("references", Family::Reference
 use ElementRole::{Action, Alt, Display, Fallback, Input, Speak};
 
 impl Family {
-    /// Whether an element stays what its place says, whatever type it states: that is of another list of types.
+    /// Whether an element is what its place says, whatever type it states.
     pub(crate) const fn is_by_place(self) -> bool {
+        matches!(
+            self,
+            Self::Background
+                | Self::Reference
+                | Self::Choice
+                | Self::Fact
+                | Self::MediaSource
+                | Self::CaptionSource
+                | Self::Series
+                | Self::ActionData
+                | Self::TeamsData
+        )
+    }
+
+    /// Whether it is what its place says where its type is not of the schema: that is of another list of types.
+    pub(crate) const fn is_by_place_unless_known(self) -> bool {
         !matches!(self, Self::Unknown | Self::Card | Self::Group | Self::Row | Self::Cell)
     }
 
@@ -279,9 +295,9 @@ impl Family {
             Self::MediaSource => const { &[unnamed("url", LinkRole::Media)] },
             Self::CaptionSource => const { &[url("url", LinkRole::Media, "label")] },
             Self::Background => const { &[unnamed("url", LinkRole::Background)] },
-            Self::Component => const { &[url("url", LinkRole::Reference, "displayName")] },
+            Self::Unknown | Self::Component => const { &[url("url", LinkRole::Reference, "displayName")] },
             Self::Reference => const { &[url("url", LinkRole::Reference, "title")] },
-            Self::OpenUrl => const { &[url("url", LinkRole::Action, "title")] },
+            Self::Action | Self::OpenUrl => const { &[url("url", LinkRole::Action, "title")] },
             Self::Button => {
                 const { &[url("value", LinkRole::Action, "title"), unnamed("image", LinkRole::Image)] }
             }
@@ -314,8 +330,13 @@ const ORNAMENT: &[TextMember] = &[
 const CHART: &[TextMember] =
     &[text("title", Display), text("xAxisTitle", Display), text("yAxisTitle", Display)];
 
-const ACTION: &[TextMember] =
-    &[text("title", Action), text("dialogTitle", Action), text("tooltip", Action), text("verb", Action)];
+const ACTION: &[TextMember] = &[
+    text("title", Action),
+    text("name", Action),
+    text("dialogTitle", Action),
+    text("tooltip", Action),
+    text("verb", Action),
+];
 
 const REFERENCE: &[TextMember] = &[text("title", Alt), text("abstract", Alt), text("keywords", Alt)];
 
@@ -323,6 +344,8 @@ const UNKNOWN: &[TextMember] = &[
     text("title", Display),
     text("subtitle", Display),
     text("activityTitle", Display),
+    text("activitySubtitle", Display),
+    text("activityText", Display),
     markdown("text"),
     text("summary", Display),
     text("messagePreview", Display),
@@ -344,6 +367,9 @@ const UNKNOWN: &[TextMember] = &[
 
 /// Whether a member of an unknown element holds a URL: `url`, `…Url`, `…Uri`, `href` or `src`; and of which role.
 pub(crate) fn url_role_by_name(name: &str) -> Option<LinkRole> {
+    if matches!(name, "icon" | "activityImage" | "heroImage") {
+        return Some(LinkRole::Image);
+    }
     let is_url = name.eq_ignore_ascii_case("url")
         || name.eq_ignore_ascii_case("uri")
         || name.ends_with("Url")

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::bare_url::has_scheme;
 use crate::card::{Card, CardKind, CardLink, Detail, Element, ElementRole, LinkRole};
 use crate::display::Display;
 use crate::markdown::markdown_to_text;
@@ -15,7 +16,7 @@ use crate::vocabulary::{
 /// The `id` by which Copilot marks the model's own text.
 const MODEL_TEXT_ID: &str = "MessageTextField";
 
-/// Pointers and the URLs of citations may take so many times the card's own length; beyond, what is nested deep or cited
+/// Pointers, URLs and labels may take so many times the card's own length; beyond, what is nested deep or referred to
 /// often would grow with its square.
 const REPEATED_BYTES_FACTOR: usize = 4;
 
@@ -38,6 +39,8 @@ struct Visit<'t> {
     depth: u32,
     /// The role of whatever it displays, where that is none that is seen at once.
     shade: Option<ElementRole>,
+    /// Which references its citations point to.
+    references: usize,
 }
 
 enum Step<'t> {
@@ -50,7 +53,7 @@ enum Step<'t> {
 #[derive(Debug)]
 pub(crate) struct Walked {
     pub(crate) faults: Faults,
-    /// Whether the walk ended early, since pointers or URLs of citations would have taken too much.
+    /// Whether elements or links were left out, since pointers and URLs would have taken too much.
     pub(crate) is_cut: bool,
 }
 
@@ -60,7 +63,7 @@ pub(crate) fn read_elements(root: Value<'_>, kind: CardKind, detail: Detail, car
     let mut walk = Walk {
         card,
         detail,
-        references: root.member(REFERENCES.name).into_iter().flat_map(Value::children).collect(),
+        references: vec![Vec::new()],
         display: Display::with_capacity(source_bytes / 4),
         path: String::new(),
         allowance: REPEATED_BYTES_MIN + REPEATED_BYTES_FACTOR * source_bytes,
@@ -80,6 +83,7 @@ pub(crate) fn read_elements(root: Value<'_>, kind: CardKind, detail: Detail, car
         index: None,
         depth: 0,
         shade: None,
+        references: 0,
     }));
     walk.run();
     walk.card.display = walk.display.finish();
@@ -89,12 +93,12 @@ pub(crate) fn read_elements(root: Value<'_>, kind: CardKind, detail: Detail, car
 struct Walk<'t, 'c> {
     card: &'c mut Card,
     detail: Detail,
-    /// What the citations of the card point to.
-    references: Vec<Value<'t>>,
+    /// What citations point to, by their numbers: for the cards that say so, the outermost one and those within it.
+    references: Vec<Vec<Option<Cow<'t, str>>>>,
     display: Display,
     /// Where the element that is being read stands.
     path: String,
-    /// Bytes that pointers and URLs of citations may still take.
+    /// Bytes that pointers, URLs and labels may still take.
     allowance: usize,
     walked: Walked,
     stack: Vec<Step<'t>>,
@@ -108,14 +112,12 @@ struct Current<'t> {
     depth: u32,
     shade: Option<ElementRole>,
     is_model_text: bool,
+    references: usize,
 }
 
 impl<'t> Walk<'t, '_> {
     fn run(&mut self) {
         while let Some(step) = self.stack.pop() {
-            if self.walked.is_cut {
-                return;
-            }
             match step {
                 Step::Visit(visit) => self.visit(&visit),
                 Step::Leave(family) => self.display.leave(family),
@@ -159,6 +161,7 @@ impl<'t> Walk<'t, '_> {
             depth: visit.depth,
             shade: visit.shade,
             is_model_text: false,
+            references: visit.references,
         };
         let text = visit.value.scalar().unwrap_or_default();
         match visit.family {
@@ -177,7 +180,12 @@ impl<'t> Walk<'t, '_> {
     }
 
     fn element(&mut self, visit: &Visit<'t>) {
-        let current = current(visit);
+        let mut current = current(visit);
+        if let Some(references) = current.value.member(REFERENCES.name) {
+            current.references = self.references.len();
+            let url = |reference: Value<'t>| reference.member("url").and_then(Value::string);
+            self.references.push(references.children().map(url).collect());
+        }
         if current.shade.is_none() {
             self.display.enter(current.family);
             self.stack.push(Step::Leave(current.family));
@@ -246,7 +254,8 @@ impl<'t> Walk<'t, '_> {
     fn reasoned(&mut self, current: &Current<'t>, answer: &reasoning::Answer) {
         self.display_text(current, Cow::Owned(answer.shown.clone()), Markup::Markdown);
         if let Some(thoughts) = &answer.thoughts {
-            self.push_element(current, ElementRole::Model, Cow::Owned(thoughts.clone()));
+            let role = current.shade.unwrap_or(ElementRole::Model);
+            self.push_element(current, role, Cow::Owned(thoughts.clone()));
         }
     }
 
@@ -301,10 +310,10 @@ impl<'t> Walk<'t, '_> {
                 None => self.display.text(current.family, &text),
             }
         }
-        let target = index.filter(|_| self.detail.links).and_then(|index| self.reference_url(&index));
-        if let Some(url) = target.filter(|url| self.has_room(url.len())) {
+        let target = index.filter(|_| self.detail.links);
+        if let Some(url) = target.and_then(|index| self.reference_url(current.references, &index)) {
             self.push_link(CardLink {
-                url: url.into_owned(),
+                url,
                 label: Some(label),
                 role: LinkRole::Citation,
                 is_displayed: current.shade.is_none(),
@@ -317,10 +326,15 @@ impl<'t> Walk<'t, '_> {
         self.path.truncate(path_bytes);
     }
 
-    /// The URL of a reference by its number, from 1.
-    fn reference_url(&self, number: &str) -> Option<Cow<'t, str>> {
+    /// The URL of a reference by its number, from 1, as long as there is room to say it again.
+    fn reference_url(&mut self, references: usize, number: &str) -> Option<String> {
         let index = number.trim().parse::<usize>().ok()?.checked_sub(1)?;
-        self.references.get(index)?.member("url")?.string()
+        let url = self.references.get(references)?.get(index)?.as_ref()?;
+        if url.len() > self.allowance {
+            self.walked.is_cut = true;
+            return None;
+        }
+        Some(url.clone().into_owned())
     }
 
     /// The URLs of an element: those that its family names, then those that a name gives away.
@@ -355,6 +369,10 @@ impl<'t> Walk<'t, '_> {
         others.dedup_by(|(one, ..), (other, ..)| one == other);
         for (name, role, value) in others {
             let Some(url) = value.string() else { continue };
+            if name == "icon" && !has_scheme(&url) {
+                // The name of a drawing.
+                continue;
+            }
             let path_bytes = self.path.len();
             push_token(&mut self.path, &name);
             self.link(role, url, None);
@@ -385,6 +403,7 @@ impl<'t> Walk<'t, '_> {
             // The card itself is no level.
             depth: if self.path.is_empty() { 0 } else { parent.depth + 1 },
             shade,
+            references: parent.references,
         }));
     }
 
@@ -401,31 +420,42 @@ impl<'t> Walk<'t, '_> {
     }
 
     fn push_link(&mut self, link: CardLink) {
-        if self.detail.links && self.has_room(self.path.len()) {
+        // Markdown may say a URL once and refer to it a thousand times.
+        let bytes = self.path.len() + link.url.len() + link.label.as_ref().map_or(0, String::len);
+        if self.detail.links && self.has_room(bytes) {
             self.card.links.push(CardLink { pointer: self.path.clone(), ..link });
         }
     }
 
     fn push_element(&mut self, current: &Current<'t>, role: ElementRole, text: Cow<'t, str>) {
-        let is_wanted = self.detail.elements || role == ElementRole::Model;
-        if text.is_empty() || !is_wanted || !self.has_room(self.path.len()) {
+        if text.is_empty() {
             return;
         }
-        self.card.elements.push(Element {
-            pointer: self.path.clone(),
-            depth: current.depth,
-            role,
-            element_type: current.element_type.clone(),
-            text: text.into_owned(),
-        });
+        if role == ElementRole::Model {
+            match &mut self.card.model {
+                Some(model) => {
+                    model.push_str("\n\n");
+                    model.push_str(&text);
+                }
+                none => *none = Some(text.clone().into_owned()),
+            }
+        }
+        if self.detail.elements && self.has_room(self.path.len()) {
+            self.card.elements.push(Element {
+                pointer: self.path.clone(),
+                depth: current.depth,
+                role,
+                element_type: current.element_type.clone(),
+                text: text.into_owned(),
+            });
+        }
     }
 
-    /// Takes the bytes of a pointer or a cited URL; where there are none left, the walk ends.
+    /// Takes bytes of what is said again; where none are left, nothing more is kept but what is displayed.
     fn has_room(&mut self, bytes: usize) -> bool {
-        match self.allowance.checked_sub(bytes) {
-            Some(left) => self.allowance = left,
-            None => self.walked.is_cut = true,
-        }
+        let left = self.allowance.checked_sub(bytes);
+        self.walked.is_cut |= left.is_none();
+        self.allowance = left.unwrap_or(0);
         !self.walked.is_cut
     }
 }
@@ -436,8 +466,11 @@ fn current<'t>(visit: &Visit<'t>) -> Current<'t> {
     let stated = value.member("type").and_then(Value::string);
     let (family, element_type) = match &stated {
         None => (visit.family, Cow::Borrowed(visit.element_type)),
+        Some(stated) if visit.family.is_by_place() => (visit.family, Cow::Owned(limited(stated))),
         Some(stated) => match family_of(stated) {
-            (Family::Unknown, _) if visit.family.is_by_place() => (visit.family, Cow::Owned(limited(stated))),
+            (Family::Unknown, _) if visit.family.is_by_place_unless_known() => {
+                (visit.family, Cow::Owned(limited(stated)))
+            }
             (family, Some(name)) => (family, Cow::Borrowed(name)),
             (family, None) => (family, Cow::Owned(limited(stated))),
         },
@@ -453,18 +486,10 @@ fn current<'t>(visit: &Visit<'t>) -> Current<'t> {
         depth: visit.depth,
         shade: visit.shade.or(is_hidden.then_some(ElementRole::Hidden)),
         is_model_text,
+        references: visit.references,
     }
 }
 
 fn limited(stated: &str) -> String {
     stated.chars().take(TYPE_CHARS_MAX).collect()
-}
-
-/// Whether a text is a URL of some scheme rather than words.
-fn has_scheme(text: &str) -> bool {
-    let Some((scheme, rest)) = text.split_once(':') else { return false };
-    scheme.len() > 1
-        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-        && !rest.is_empty()
-        && !rest.contains(char::is_whitespace)
 }

@@ -24,7 +24,7 @@ fn what_was_seen_and_what_the_model_wrote_are_told_apart() {
     );
     assert_eq!((card.status, card.error.as_deref(), card.version.as_deref()), (Ok, None, Some("1.5")));
     assert_eq!(card.display_text(), "Plan is due[2].");
-    assert_eq!(card.model_text().as_deref(), Some("**Plan[1]** is *due*[^7^]."));
+    assert_eq!(card.model_text(), Some("**Plan[1]** is *due*[^7^]."));
     let links: Vec<_> = card
         .links
         .iter()
@@ -64,7 +64,7 @@ fn text_blocks_are_found_anywhere_in_reading_order() {
 #[test]
 fn json_in_a_text_block_is_the_answer_and_its_reasons() {
     let card = card(&block(r#""{\"thoughts\":\"Sum it.\",\"finalResponse\":\"It is **3**.\"}""#));
-    assert_eq!((card.display_text(), card.model_text().as_deref()), ("It is 3.", Some("Sum it.")));
+    assert_eq!((card.display_text(), card.model_text()), ("It is 3.", Some("Sum it.")));
     let other = self::card(&block(r#""{\"a\":1}""#));
     assert_eq!(other.display_text(), r#"{"a":1}"#);
 }
@@ -171,6 +171,44 @@ fn what_is_kept_as_it_is() {
         let card = card(&format!(r#"{{"type":"Action.OpenUrl","title":"t","url":{url:?}}}"#));
         assert_eq!((card.links[0].url.as_str(), card.links[0].role.as_str()), (url, "action"));
     }
+}
+
+#[test]
+fn citations_point_to_the_references_of_their_own_card() {
+    let cited = |number| {
+        format!(
+            r#"{{"type":"RichTextBlock","inlines":[{{"type":"CitationRun","text":"{number}","referenceIndex":{number}}}]}}"#
+        )
+    };
+    let inner = format!(r#"{{"body":[{}],"references":[{{"url":"https://inner.example"}}]}}"#, cited(1));
+    let outer = format!(
+        r#"{{"type":"AdaptiveCard","body":[{},{}],"actions":[{{"type":"Action.ShowCard","card":{inner}}}],
+        "references":[{{"type":"AdaptiveCard","title":"t","url":"https://outer.example"}}]}}"#,
+        cited(1),
+        cited(2),
+    );
+    let card = read(&outer);
+    let links: Vec<_> = card.links.iter().map(|link| (link.role.as_str(), link.url.as_str())).collect();
+    assert_eq!(
+        links,
+        [
+            ("citation", "https://outer.example"),
+            ("citation", "https://inner.example"),
+            ("reference", "https://inner.example"),
+            ("reference", "https://outer.example")
+        ]
+    );
+    assert_eq!(card.display_text(), "[1]\n\n[2]\n\n[1]");
+    assert!(card.elements.iter().any(|element| element.text == "t" && element.role == ElementRole::Alt));
+}
+
+#[test]
+fn what_is_hidden_thinks_in_hiding() {
+    let card = card(
+        r#"{"type":"TextBlock","isVisible":false,"text":"{\"thoughts\":\"why\",\"finalResponse\":\"what\"}"}"#,
+    );
+    assert_eq!((card.display_text(), card.model_text()), ("", None));
+    assert!(card.elements.iter().all(|element| element.role == ElementRole::Hidden));
 }
 
 #[test]

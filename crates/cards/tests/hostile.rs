@@ -147,6 +147,26 @@ fn long_texts_and_urls() {
 }
 
 #[test]
+fn what_is_referred_to_often() {
+    let block = |text: &str| format!(r#"{{"type":"TextBlock","text":{}}}"#, serde_json::Value::from(text));
+    let content = |size: usize| {
+        let text = format!("[x]: https://a.example/{}\n\n{}", "y".repeat(600), "[x] ".repeat(150));
+        format!(r#"{{"body":[{}]}}"#, vec![block(&text); size / 1_300].join(","))
+    };
+    let card = check("URLs that are said once", 1_000_000, CardStatus::Truncated, content);
+    let bytes: usize = card.links.iter().map(|link| link.url.len() + link.pointer.len()).sum();
+    assert!(bytes < 5 * content(1_000_000).len(), "{bytes}");
+    let content = |size: usize| {
+        let members = r#""a":0,"#.repeat(size);
+        let cited = vec![r#"{"type":"CitationRun","referenceIndex":1}"#; size / 3].join(",");
+        format!(
+            r#"{{"references":[{{{members}"url":"u"}}],"body":[{{"type":"RichTextBlock","inlines":[{cited}]}}]}}"#
+        )
+    };
+    check("a reference of many members", 60_000, CardStatus::Ok, content);
+}
+
+#[test]
 fn strings_within_strings() {
     let mut content = r#"{"body":[{"text":"a"}]}"#.to_owned();
     for level in 1..=6 {

@@ -126,4 +126,7 @@ fn pictures_are_links_with_their_alternative_text() {
     assert_eq!(found.text, "a b c f");
     let links = found.links.iter().map(|link| (link.url.as_str(), link.label.as_str(), link.is_image));
     assert!(links.eq([("https://d.example/e.png", "b c", true), ("g", "f", true), ("h", "f", false)]));
+    let found = promptlake_cards::markdown_to_text("![a `b` ![c](u1) d](u2)");
+    let links = found.links.iter().map(|link| (link.url.as_str(), link.label.as_str()));
+    assert!(links.eq([("u1", "c"), ("u2", "a b c d")]), "{:?}", found.links);
 }

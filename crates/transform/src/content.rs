@@ -32,6 +32,24 @@ const fn words(table: Table) -> &'static [&'static str] {
 const URLS: [&str; 2] = ["url", "url_key"];
 const ORIGINS_IN_TEXT: [&str; 2] = ["card", "body"];
 
+/// Schemes that are none of somebody's words.
+const SCHEMES: [&str; 14] = [
+    "http",
+    "https",
+    "mailto",
+    "tel",
+    "sip",
+    "ftp",
+    "file",
+    "data",
+    "cid",
+    "cite",
+    "javascript",
+    "msteams",
+    "ms-word",
+    "onenote",
+];
+
 /// Takes the words out of the columns of a table.
 pub(crate) fn leave_out_words(table: Table, columns: &mut [ArrayRef]) {
     for name in words(table) {
@@ -44,9 +62,20 @@ pub(crate) fn leave_out_words(table: Table, columns: &mut [ArrayRef]) {
             .iter()
             .map(|origin| Some(origin.is_some_and(|origin| ORIGINS_IN_TEXT.contains(&origin))))
             .collect();
-        for name in URLS {
+        let schemes = columns[place(table, "scheme")].as_string::<i32>();
+        let is_no_scheme: BooleanArray = schemes
+            .iter()
+            .zip(&is_in_text)
+            .map(|(scheme, is_in_text)| {
+                let is_known = scheme.is_none_or(|scheme| SCHEMES.contains(&scheme));
+                Some(is_in_text.unwrap_or(true) && !is_known)
+            })
+            .collect();
+        for (name, leaves_out) in
+            URLS.map(|name| (name, &is_in_text)).into_iter().chain([("scheme", &is_no_scheme)])
+        {
             let column = &mut columns[place(table, name)];
-            *column = nullif(column, &is_in_text).expect("both have a value for each row");
+            *column = nullif(column, leaves_out).expect("both have a value for each row");
         }
     }
 }

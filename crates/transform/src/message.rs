@@ -57,8 +57,13 @@ fn card_kind(attachment: &Attachment<'_>, content: &str) -> Option<CardKind> {
     if content_type.eq_ignore_ascii_case(ADAPTIVE_CARD) {
         return Some(CardKind::Adaptive);
     }
-    let is_card = content_type.to_ascii_lowercase().contains(CARD) || content.trim_start().starts_with('{');
+    let is_card = content_type.to_ascii_lowercase().contains(CARD) || begins_object(content);
     is_card.then_some(CardKind::Other)
+}
+
+fn begins_object(content: &str) -> bool {
+    let first = |said: char| said == '\u{feff}' || said.is_ascii_whitespace();
+    content.trim_start_matches(first).starts_with('{')
 }
 
 impl Message {
@@ -68,7 +73,7 @@ impl Message {
         let (body, body_links) = body_text(&record.body);
         let Composed { text, lost_markers } = compose(body.as_deref(), &record.attachments, &mut attachments);
         let cards = attachments.iter().filter_map(|attachment| attachment.card.as_ref());
-        let model: Vec<String> = cards.filter_map(Card::model_text).collect();
+        let model: Vec<&str> = cards.filter_map(Card::model_text).collect();
         let model_text = (!model.is_empty()).then(|| model.join("\n\n"));
         Self { text, model_text, body_links, attachments, lost_markers }
     }

@@ -216,12 +216,18 @@ impl<'a> Entry<'a> for Attachment<'a> {
             "attachmentId" => self.id = text(value),
             "contentType" => self.content_type = text(value),
             "contentUrl" => self.content_url = text(value),
-            "content" => self.content = text(value),
+            // A card that is no string of JSON but JSON itself.
+            "content" => self.content = text(value).or_else(|| json_of(value)),
             "name" => self.name = text(value),
             _ => unknown.note(Self::NAME, name),
         }
         Ok(())
     }
+}
+
+/// The JSON of an object; of anything else none.
+fn json_of(value: &RawValue) -> Text<'_> {
+    (Kind::of(value.get()) == Kind::Object).then(|| Cow::Borrowed(value.get()))
 }
 
 impl<'a> Entry<'a> for Context<'a> {

@@ -132,7 +132,8 @@ impl<'a> Draft<'a> {
             return;
         }
         let id = record_id(&self.page.owner, record, raw.bytes);
-        let day = partition_day(record, created_at, self.settings.now);
+        let now = self.page.provenance.as_ref().map_or(self.settings.now, |by| by.extracted_at);
+        let day = partition_day(record, created_at, now);
         self.records.push(RecordKey { id, day, created_at });
         self.unknown_fields.add(&record.unknown_fields);
         let message = Message::of(record, self.detail);

@@ -150,7 +150,7 @@ impl Shape {
             Self::Start => {
                 json!({"type": "string", "pattern": "^([0-9]{4}-[0-9]{2}-[0-9]{2}.*|[0-9]+ *(ms|s|m|h|d|w))$"})
             }
-            Self::Day => json!({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}"}),
+            Self::Day => json!({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}),
             Self::Size => json!({"type": "string", "pattern": "^[0-9]+ *(B|KiB|MiB|GiB|TiB)$"}),
             Self::Number => json!({"type": "number", "exclusiveMinimum": 0}),
             Self::Whole => json!({"type": "integer", "minimum": 0}),

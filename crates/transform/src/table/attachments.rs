@@ -7,6 +7,7 @@ use super::columns::{KeyColumns, PageValues, RecordKeys};
 use super::{Rows, column, ordinal};
 use crate::message::ReadAttachment;
 use crate::record::Attachment;
+use crate::url::ReadUrl;
 
 /// The columns of `attachments`.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl AttachmentRows {
         self.attachment_ordinal.append_value(ordinal(index));
         self.attachment_id.append_option(attachment.id.as_deref());
         self.content_type.append_option(attachment.content_type.as_deref());
-        self.content_url.append_option(attachment.content_url.as_deref());
+        self.content_url.append_option(attachment.content_url.as_deref().map(|url| ReadUrl::of(url).url));
         self.name.append_option(attachment.name.as_deref());
         let content = attachment.content.as_deref();
         self.content.append_option(content);

@@ -6,6 +6,7 @@ use promptlake_model::Table;
 use super::columns::{KeyColumns, PageValues, RecordKeys};
 use super::{Rows, column, ordinal};
 use crate::record::Context;
+use crate::url::ReadUrl;
 
 /// The columns of `contexts`.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl ContextRows {
     pub(crate) fn append(&mut self, keys: &RecordKeys<'_>, index: usize, context: &Context<'_>) {
         self.keys.append(keys);
         self.context_ordinal.append_value(ordinal(index));
-        self.context_reference.append_option(context.reference.as_deref());
+        self.context_reference.append_option(context.reference.as_deref().map(|url| ReadUrl::of(url).url));
         self.context_type.append_option(context.kind.as_deref());
         self.display_name.append_option(context.display_name.as_deref());
     }
