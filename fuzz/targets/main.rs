@@ -34,9 +34,9 @@ macro_rules! target {
 
 // So many variations of each entry as take about a second.
 target!(answers, 300);
-target!(body, 40);
-target!(card, 150);
-target!(page, 100);
+target!(body, 100);
+target!(card, 400);
+target!(page, 250);
 target!(timestamp, 5_000);
 
 #[cfg(all(test, not(fuzzing)))]

@@ -329,9 +329,9 @@ impl TextWriter {
     fn close_link(&mut self, citation_number: impl FnOnce(&str) -> Option<u16>) {
         let Some(OpenLink { url, label_start }) = self.open_link.take() else { return };
         let start = label_start.unwrap_or(self.text.len());
+        let citation_number = citation_number(&self.text[start..]);
         // Line breaks at its end are said by the gap behind it, if anything follows.
         let label = self.text[start..].trim_end_matches('\n').to_owned();
-        let citation_number = citation_number(&label);
         if citation_number.is_some() {
             self.text.insert(start, '[');
             self.text.push(']');

@@ -61,6 +61,7 @@ fn links_give_their_label_and_citations_their_number() {
     check("the reminder[1](https://a.example).", "the reminder[1].");
     check("**[name](https://a.example)**: x", "name: x");
     check("![a chart](https://a.example/x.png) b", "a chart b");
+    check("a [1&#10;](u) b", "a 1\n b");
     check("[2024](u) [](u) [ab [c] d](u)", "2024  ab [c] d");
     check_links(
         r"[1](u) **[n *m*](v)** [\[x \| T\]](w) `[no](x)`",
