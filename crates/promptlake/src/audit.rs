@@ -63,9 +63,9 @@ pub(crate) async fn audit(arguments: AuditArguments) -> Result<Outcome, Failure>
 fn graph_sources(context: &Context) -> Result<&[GraphSource], Failure> {
     match &context.pipeline.source {
         Source::Graph(sources) => Ok(sources),
-        Source::Files(_) | Source::Lake(_) => {
-            let error =
-                std::io::Error::other("its source is none that is read page by page, and skips nothing");
+        other @ (Source::Files(_) | Source::Lake(_)) => {
+            let what = if matches!(other, Source::Lake(_)) { "another lake" } else { "a folder of files" };
+            let error = std::io::Error::other(format!("its source is {what}, which skips nothing"));
             let hint =
                 "name a pipeline file whose source is Microsoft Graph; `promptlake verify` checks any lake";
             Err(Failure::setting(&error, "audit what this pipeline file reads", hint))
