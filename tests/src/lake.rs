@@ -38,7 +38,10 @@ impl Lake {
     pub fn write_beside(&self, name: &str, content: &[u8]) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::create_dir_all(path.parent().expect("it lies in the folder")).expect("make a folder");
-        std::fs::write(&path, content).expect("write a file");
+        // Renamed into place: a program that was started with it may be reading it just now.
+        let whole = path.with_added_extension("part");
+        std::fs::write(&whole, content).expect("write a file");
+        std::fs::rename(&whole, &path).expect("put a file in its place");
         path
     }
 
