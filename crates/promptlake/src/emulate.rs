@@ -56,6 +56,8 @@ fn options(arguments: &EmulateArguments) -> ServerOptions {
         faults: Faults::evenly(arguments.seed, arguments.faults, &FaultKind::ALL),
         rejects_date_filters: arguments.reject_date_filters,
         gzip: arguments.gzip,
+        withheld_permissions: arguments.without_permission.clone(),
+        lacks_copilot_plan: arguments.without_copilot,
         ..ServerOptions::default()
     }
 }

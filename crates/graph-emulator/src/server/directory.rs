@@ -25,6 +25,8 @@ pub(super) struct DirectoryCall<'a> {
     pub(super) tenant: &'a Tenant,
     /// Indices of users that the directory no longer has.
     pub(super) deleted: &'a BTreeSet<u32>,
+    /// Whether subscriptions with Copilot are left out.
+    pub(super) lacks_copilot_plan: bool,
     pub(super) link: &'a Link,
     pub(super) query: &'a Parameters,
 }
@@ -102,7 +104,8 @@ impl DirectoryCall<'_> {
                 *consumed_units.entry(license.sku_id).or_default() += 1;
             }
         }
-        let skus = SKUS.iter().map(|sku| {
+        let subscribed = SKUS.iter().filter(|sku| !(self.lacks_copilot_plan && sku.has_copilot_chat()));
+        let skus = subscribed.map(|sku| {
             let consumed = consumed_units.get(sku.sku_id).copied().unwrap_or(0);
             let plan = |plan: &crate::skus::ServicePlan| {
                 json!({

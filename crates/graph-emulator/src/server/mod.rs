@@ -16,6 +16,7 @@ mod list_order;
 mod login;
 mod managed_identity;
 mod misbehave;
+mod permission;
 mod query;
 mod report;
 mod routes;
@@ -47,6 +48,7 @@ pub use limit::{LimitKeeping, RequestLimit, RequestLimiter, RetryAfterForm, Thro
 pub use list_change::{ListChange, ListChangeKind};
 pub use list_order::ListOrder;
 pub use login::{GrantKind, LoginOptions};
+pub use permission::Permission;
 use query::Parameters;
 pub use report::{NO_ANSWER, RequestKind, RequestReport};
 pub use script::{GZIP_BOMB_BYTES_MAX, PagePlace, RequestNumber, RetryAfter, Rule, ScriptedAnswer};
@@ -100,6 +102,10 @@ pub struct ServerOptions {
     pub revoke_tokens_at: Vec<u64>,
     /// How an application may sign in besides its secret.
     pub login: LoginOptions,
+    /// Permissions that the application has not been granted.
+    pub withheld_permissions: Vec<Permission>,
+    /// Whether none of the tenant's subscriptions contains Copilot, though users have it assigned.
+    pub lacks_copilot_plan: bool,
 }
 
 impl Default for ServerOptions {
@@ -124,6 +130,8 @@ impl Default for ServerOptions {
             list_changes: Vec::new(),
             revoke_tokens_at: Vec::new(),
             login: LoginOptions::default(),
+            withheld_permissions: Vec::new(),
+            lacks_copilot_plan: false,
         }
     }
 }

@@ -19,6 +19,7 @@ use super::limit::{Bucket, RequestLimit, RequestLimiter, Throttled};
 use super::list_change::ListChanges;
 use super::login::{Login, TokenRequest};
 use super::managed_identity::{self, IdentityRequest};
+use super::permission::Permission;
 use super::query::Parameters;
 use super::report::{Counted, RequestKind, RequestReport};
 use super::routes::{Route, route};
@@ -197,6 +198,10 @@ impl ServerState {
         self.tokens
             .check(authorization.as_deref(), clock::now())
             .map_err(|refusal| GraphError::new(401, "InvalidAuthenticationToken", refusal.message()))?;
+        let needed = Permission::of(&call.route);
+        if let Some(lacking) = needed.filter(|needed| self.options.withheld_permissions.contains(needed)) {
+            return Err(lacking.lacking());
+        }
         if let Route::Interactions { user_id } = &call.route {
             return self.interactions(call, user_id).await;
         }
@@ -208,7 +213,11 @@ impl ServerState {
     /// The answer to a request for a token.
     fn token(&self, call: &Call, form: &Parameters) -> Answer {
         let unix_ms = clock::unix_ms();
-        let give = || self.tokens.give(&self.tenant, self.options.token_lifetime, (clock::now(), unix_ms));
+        let granted =
+            Permission::ALL.into_iter().filter(|it| !self.options.withheld_permissions.contains(it));
+        let roles: Vec<&str> = granted.map(Permission::name).collect();
+        let lifetime = self.options.token_lifetime;
+        let give = || self.tokens.give(&self.tenant, &roles, lifetime, (clock::now(), unix_ms));
         let (headers, query, origin) = (&call.headers, &call.query, self.place.origin.as_str());
         let identity = IdentityRequest { headers, query, origin };
         match (&call.route, &self.login.identity_header) {
@@ -235,7 +244,8 @@ impl ServerState {
     fn directory(&self, call: &Call) -> Result<Answer, GraphError> {
         let (tenant, deleted) = (self.shown(), Arc::clone(&lock(&self.deleted)));
         let (link, query) = (&call.link, &call.query);
-        let directory = DirectoryCall { tenant: &tenant, deleted: &deleted, link, query };
+        let lacks_copilot_plan = self.options.lacks_copilot_plan;
+        let directory = DirectoryCall { tenant: &tenant, deleted: &deleted, lacks_copilot_plan, link, query };
         match &call.route {
             Route::Users => directory.users(),
             Route::User { id } => directory.user(id),

@@ -14,10 +14,6 @@ use super::base64;
 use super::state::lock;
 use crate::tenant::Tenant;
 
-/// The permissions that the application has been granted.
-const ROLES: [&str; 4] =
-    ["AiEnterpriseInteraction.Read.All", "User.Read.All", "GroupMember.Read.All", "Organization.Read.All"];
-
 /// The longest that a token is good, whatever it says: instants have an end.
 const LIFETIME_MAX: Duration = Duration::from_hours(24 * 365);
 
@@ -86,7 +82,13 @@ impl Tokens {
     }
 
     /// Gives a token at `now`, which is `unix_ms` on the wall clock.
-    pub(super) fn give(&self, tenant: &Tenant, lifetime: Duration, (now, unix_ms): (Instant, i64)) -> Issued {
+    pub(super) fn give(
+        &self,
+        tenant: &Tenant,
+        roles: &[&str],
+        lifetime: Duration,
+        (now, unix_ms): (Instant, i64),
+    ) -> Issued {
         let mut tokens = lock(&self.0);
         let unix_seconds = unix_ms / 1_000;
         let lifetime_seconds = lifetime.as_secs();
@@ -97,7 +99,7 @@ impl Tokens {
             "iat": unix_seconds,
             "nbf": unix_seconds,
             "exp": unix_seconds.saturating_add_unsigned(lifetime_seconds),
-            "roles": ROLES,
+            "roles": roles,
             "uti": tokens.len().to_string(),
         });
         let part = |value: &Value| base64::encode(value.to_string().as_bytes());
@@ -152,7 +154,7 @@ mod tests {
     fn tokens_expire_and_are_revoked() {
         let (tenant, tokens) = (Tenant::new(TenantSpec::default()).unwrap(), Tokens::default());
         let start = clock::now();
-        let issued = tokens.give(&tenant, Duration::from_mins(1), (start, 0));
+        let issued = tokens.give(&tenant, &[], Duration::from_mins(1), (start, 0));
         let header = format!("Bearer {}", issued.token);
         assert_eq!(issued.lifetime_seconds, 60);
         assert_eq!(tokens.check(Some(&header), start + Duration::from_secs(59)), Ok(()));
@@ -162,7 +164,7 @@ mod tests {
         assert_eq!(tokens.check(None, start), Err(Refusal::Missing));
         tokens.revoke_all();
         assert_eq!(tokens.check(Some(&header), start), Err(Refusal::Revoked));
-        let next = tokens.give(&tenant, Duration::from_mins(1), (start, 0));
+        let next = tokens.give(&tenant, &[], Duration::from_mins(1), (start, 0));
         assert_eq!(tokens.check(Some(&format!("Bearer {}", next.token)), start), Ok(()));
     }
 }
