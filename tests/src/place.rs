@@ -11,7 +11,7 @@ use promptlake_model::Table;
 
 use crate::duckdb::{azurite_prelude, moto_prelude, query};
 use crate::lake::Lake;
-use crate::program::{Ended, finish, program, run_command};
+use crate::program::{Ended, bare_command, finish, run_command};
 use crate::reader::Reader;
 use crate::servers::{AZURITE_ACCOUNT, AZURITE_KEY, MOTO_KEY, Server};
 use crate::tenant::pipeline_into;
@@ -142,7 +142,7 @@ impl Place {
     /// `promptlake verify` of such a file.
     #[must_use]
     pub fn verify(&self, file: &std::path::Path, arguments: &[&str]) -> Ended {
-        let mut command = Command::new(program());
+        let mut command = bare_command();
         command.arg("verify").arg(file).args(arguments).envs(self.secrets.iter().copied());
         finish(command)
     }

@@ -27,11 +27,19 @@ pub fn run_command(pipeline: &Path, secret: &str) -> Command {
     command_of("run", pipeline, secret)
 }
 
+/// The program without any argument, as it speaks to a person.
+#[must_use]
+pub fn bare_command() -> Command {
+    let mut command = Command::new(program());
+    command.env("PROMPTLAKE_LOG_FORMAT", "human").env_remove("PROMPTLAKE_LOG");
+    command
+}
+
 /// The same of any command that takes a pipeline file.
 #[must_use]
 pub fn command_of(verb: &str, pipeline: &Path, secret: &str) -> Command {
-    let mut command = Command::new(program());
-    command.arg(verb).arg(pipeline).env("PROMPTLAKE_CLIENT_SECRET", secret).env_remove("PROMPTLAKE_LOG");
+    let mut command = bare_command();
+    command.arg(verb).arg(pipeline).env("PROMPTLAKE_CLIENT_SECRET", secret);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

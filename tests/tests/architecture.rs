@@ -34,7 +34,8 @@ fn the_three_verbs_never_see_one_another_and_the_emulator_sees_nobody() {
         ("promptlake-extract", &["promptlake-flow", "promptlake-model"]),
         ("promptlake-transform", &["promptlake-cards", "promptlake-model"]),
         ("promptlake-load", &["promptlake-flow", "promptlake-model"]),
-        ("xtask", &["promptlake-model"]),
+        ("promptlake-schemas", &["promptlake-model"]),
+        ("xtask", &["promptlake-model", "promptlake-schemas"]),
     ]);
     let everything = ["promptlake", "promptlake-benches", "promptlake-fuzz", "promptlake-tests"];
     for (name, sees) in edges(&metadata()) {

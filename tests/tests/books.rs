@@ -2,11 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "what a test does not get, fails it")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use graph_emulator::{Emulator, TenantSpec};
 use promptlake_tests::lake::{Lake, objects_below};
-use promptlake_tests::program::{Ended, command_of, finish, program, run_command};
+use promptlake_tests::program::{Ended, bare_command, command_of, finish, run_command};
 use promptlake_tests::tenant::{pipeline, unlimited};
 use serde_json::Value;
 
@@ -63,8 +62,8 @@ impl Filled {
 
 /// Runs a command that looks at the lake of a pipeline file. It needs no secret.
 async fn ask(words: &[&str], file: &Path) -> Ended {
-    let mut command = Command::new(program());
-    command.args(words).arg(file).env_remove("PROMPTLAKE_CLIENT_SECRET").env_remove("PROMPTLAKE_LOG");
+    let mut command = bare_command();
+    command.args(words).arg(file).env_remove("PROMPTLAKE_CLIENT_SECRET");
     tokio::task::spawn_blocking(move || finish(command)).await.unwrap()
 }
 

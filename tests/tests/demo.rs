@@ -7,14 +7,14 @@ use graph_emulator::{Tenant, TenantSpec};
 use promptlake_model::Table;
 use promptlake_tests::duckdb::{files_of, query};
 use promptlake_tests::lake::Lake;
-use promptlake_tests::program::{Ended, finish, program};
+use promptlake_tests::program::{Ended, bare_command, finish};
 use promptlake_tests::root;
 
 /// 2025-01-01 and 2025-04-01, as pipelines/demo.toml has them.
 const WINDOW_MS: (i64, i64) = (1_735_689_600_000, 1_743_465_600_000);
 
 fn run_demo(lake: &Lake, more: &[&str]) -> Ended {
-    let mut command = std::process::Command::new(program());
+    let mut command = bare_command();
     command.current_dir(root()).args(["run", "pipelines/demo.toml", "--set"]);
     command.arg(format!("destination.url={}", lake.path().display()));
     for setting in more {

@@ -5,7 +5,7 @@
 use std::process::{Command, Stdio};
 
 use promptlake_tests::duckdb::python;
-use promptlake_tests::program::program;
+use promptlake_tests::program::bare_command;
 use promptlake_tests::root;
 
 /// Reads a TOML text and says what a validator finds wrong with it, as paths, in a line.
@@ -63,7 +63,7 @@ fn what_the_program_refuses_by_name_or_kind_is_refused() {
 
 #[test]
 fn the_program_prints_it() {
-    let printed = Command::new(program()).arg("schema").output().unwrap();
+    let printed = bare_command().args(["schema", "pipeline"]).output().unwrap();
     let file = std::fs::read(root().join("schemas/pipeline.json")).unwrap();
     assert!(printed.status.success() && printed.stdout == file);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use promptlake_flow::JobPanicked;
 use promptlake_model::TenantId;
 
-use crate::graph::{CredentialError, CredentialKind, TransportError};
+use crate::graph::{CredentialError, CredentialKind, INTERACTIONS, TransportError};
 
 /// A source could not be read, or not at all.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +74,12 @@ pub enum ExtractError {
     TokenRejected {
         /// Graph's error code.
         code: Option<String>,
+    },
+    /// The token does not hold what is needed.
+    #[error("use the token, which lacks {permissions}")]
+    PermissionsMissing {
+        /// Their names.
+        permissions: String,
     },
     /// Graph asks for a payment model.
     #[error("read interactions: Graph answered 402{}", in_brackets(.code.as_deref()))]
@@ -225,6 +231,7 @@ impl ExtractError {
             | Self::FilesRefused(_) => ErrorKind::Settings,
             Self::TokenRefused { .. }
             | Self::TokenRejected { .. }
+            | Self::PermissionsMissing { .. }
             | Self::PaymentRequired { .. }
             | Self::InteractionsForbidden { .. }
             | Self::DirectoryForbidden { .. }
@@ -257,7 +264,8 @@ impl ExtractError {
             Self::Credential(error) => error.hint(),
             Self::TokenRefused { credential, aadsts, .. } => token_hint(*credential, *aadsts),
             Self::DirectoryForbidden { permission, .. } => return Some(grant(permission)),
-            Self::InteractionsForbidden { .. } => return Some(grant("AiEnterpriseInteraction.Read.All")),
+            Self::PermissionsMissing { permissions } => return Some(grant(permissions)),
+            Self::InteractionsForbidden { .. } => return Some(grant(INTERACTIONS.name)),
             Self::Budget { .. } => "raise `run.memory_limit`, or lower the number of requests in flight",
             Self::TokenUnavailable { .. } => {
                 "check that this machine reaches the login service, proxy included"

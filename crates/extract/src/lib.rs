@@ -16,7 +16,8 @@ pub use files::{FilesSettings, FilesSource, UserIdFromPath};
 pub use graph::{
     ApiVersion, AppLimit, CertificateProblem, ClientCertificate, Credential, CredentialError, CredentialKind,
     DiscoveredUser, Discovery, ExtraRoots, GraphClient, GraphSettings, GroupId, HttpTransport,
-    ManagedEndpoint, ManagedIdentity, PaymentModel, Request, Response, SecretCommand, Transport,
-    TransportError, Unresolved, UnusableRoots, UserRef, UserSelection, read_users_csv,
+    ManagedEndpoint, ManagedIdentity, PaymentModel, Permission, Request, Response, SecretCommand,
+    Subscriptions, TokenClaims, Transport, TransportError, TriedPage, Unresolved, UnusableRoots, UserRef,
+    UserSelection, read_users_csv,
 };
 pub use user_tallies::UserTallies;

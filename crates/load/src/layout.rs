@@ -4,11 +4,24 @@
 use object_store::path::Path;
 use promptlake_model::{PartitionDay, RunId, Table};
 
+use crate::store::{Store, StoreError};
+
 const LEDGER: &str = "_promptlake/ledger";
 const CHECKPOINTS: &str = "_promptlake/checkpoints";
 const RUNS: &str = "_promptlake/runs";
 const PROBE: &str = "_promptlake/probe";
 const STAGING: &str = "_promptlake/staging";
+
+/// The tables of which a lake has files.
+pub async fn tables_with_files(store: &Store) -> Result<Vec<Table>, StoreError> {
+    let mut found = Vec::new();
+    for table in Table::ALL {
+        if store.holds_any(&path(table.name().to_owned())).await? {
+            found.push(table);
+        }
+    }
+    Ok(found)
+}
 
 /// Twenty digits hold every `u64`, and keep the order of the numbers in the order of the names.
 const SEQUENCE_DIGITS: usize = 20;

@@ -56,6 +56,7 @@ pub use failpoint::NAMES as FAILPOINTS;
 pub use heartbeat::HeartbeatError;
 pub use lake::{LakeSettings, Means, Run};
 pub use late::Lacking;
+pub use layout::tables_with_files;
 pub use ledger::LedgerError;
 pub use loader::{Loaded, Loader, Loading};
 pub use merge::MergeError;
@@ -69,7 +70,7 @@ pub use status::{
     status,
 };
 pub use store::{
-    Created, ObjectWriter, OpenError, OptionFault, ProbeError, Provider, RemoteUrl, ServerFault, Store,
-    StoreError, StoreLocation, StoreSettings, UrlFault,
+    Created, ObjectWriter, OpenError, OptionFault, ProbeError, ProbeStep, Provider, RemoteUrl, ServerFault,
+    Store, StoreError, StoreLocation, StoreSettings, UrlFault,
 };
 pub use verify::{Finding, Verification, VerifySettings, verify};

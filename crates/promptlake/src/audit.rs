@@ -13,6 +13,7 @@ use promptlake_model::{Owner, Window};
 use crate::cli::{AuditArguments, RunArguments};
 use crate::failure::{Failure, Outcome};
 use crate::lake::{self, counted};
+use crate::log_lines;
 use crate::run::{self, Context, Ran, Reading};
 use crate::settings::{GraphSource, Source};
 use crate::stdout;
@@ -40,8 +41,8 @@ struct SampleText {
 
 /// Audits a lake, and repairs it where that is asked for. What it lacks goes to standard output.
 pub(crate) async fn audit(arguments: AuditArguments) -> Result<Outcome, Failure> {
-    let AuditArguments { file, overrides, sample, seed, repair } = arguments;
-    let run = RunArguments { file, overrides, shard: None, reread: None, take_over: None };
+    let AuditArguments { file, overrides, sample, seed, repair, progress } = arguments;
+    let run = RunArguments { file, overrides, shard: None, reread: None, take_over: None, progress };
     let what_follows_stop = if repair { run::WHAT_FOLLOWS_STOP } else { "what was read by now is compared" };
     let context = Context::new(&run, what_follows_stop)?;
     let sources = graph_sources(&context)?;
@@ -100,7 +101,7 @@ async fn look(
     if let Ok(audited) = &ended.load {
         let came_through = ended.extract.is_ok() && ended.transform.is_ok() && !context.stop.is_cancelled();
         let is_whole = came_through && !summary.has_failures() && audited.users_undecided == 0;
-        eprintln!("{}", Report { sample: &text, audited, is_whole, summary: &summary });
+        log_lines::tell_summary(Report { sample: &text, audited, is_whole, summary: &summary });
     }
     conclude(ended, context.stop.is_cancelled(), &summary)
 }
@@ -119,12 +120,11 @@ async fn put_right(
     let reading = Reading { tenants, plans, loader, now };
     let Ran { ended, unresolved } = run::read_into(context, reading, stdout::print_by_day).await?;
     let summary = context.summary(ended.load.as_ref().ok().copied(), unresolved);
-    eprintln!("\n{text}");
-    if ended.load.is_ok() {
+    let added = ended.load.is_ok().then(|| {
         let (records, rejects) = (summary.counts.new_records, summary.counts.rejects);
-        eprintln!("added     {}", lacking_text(records, rejects));
-    }
-    eprintln!("{summary}");
+        format!("added     {}\n", lacking_text(records, rejects))
+    });
+    log_lines::tell_summary(format_args!("\n{text}\n{}{summary}", added.unwrap_or_default()));
     ended.conclude(&summary)
 }
 

@@ -2,11 +2,16 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::{Args, Parser, Subcommand};
+use graph_emulator::Permission;
 use promptlake_load::{SampleSize, Shard};
-use promptlake_model::{Day, RunId, Window};
+use promptlake_model::{Day, RunId, SCHEMA_VERSION, Table, Window};
 
+use crate::log_lines::LogFormat;
+use crate::progress::ProgressMode;
+use crate::schema::LakeArgument;
 use crate::settings::Override;
 
 /// What every command ends with, as `--help` and the README say it.
@@ -25,28 +30,89 @@ Exit codes:
   130  interrupted; what was read is committed, and the next run publishes it
        and asks for the rest";
 
+/// The version, the commit that it was built from, and the version of the tables.
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let commit = match env!("PROMPTLAKE_BUILT_FROM") {
+            "" => "no release".to_owned(),
+            commit => format!("commit {commit}"),
+        };
+        format!("{} ({commit}, schema {SCHEMA_VERSION})", env!("CARGO_PKG_VERSION"))
+    });
+    &VERSION
+}
+
 /// Every Microsoft 365 Copilot prompt and response of a tenant, as partitioned Parquet.
 #[derive(Debug, Parser)]
-#[command(name = "promptlake", version, after_help = EXIT_CODES)]
+#[command(name = "promptlake", version = version(), after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// What log lines look like; `PROMPTLAKE_LOG` says which: error, warn, info (default), debug, trace.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        env = "PROMPTLAKE_LOG_FORMAT",
+        default_value_t,
+        hide_env_values = true
+    )]
+    pub(crate) log: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Bring what is new into the lake.
     Run(RunArguments),
+    /// Try everything that a run needs, and say of what is missing what to do. Reads nothing into the lake.
+    Check(CheckArguments),
+    /// Say what a run would ask for, and how long that takes at the limit. Asks for no interaction.
+    Plan(PlanArguments),
     /// Say what the lake holds, how far it is behind, and how its runs stand. Changes nothing.
     Status(StatusArguments),
     /// Check every file of the lake against the ledger: sizes, checksums, columns, rows that are there twice.
     Verify(VerifyArguments),
     /// Ask Graph again for a sample of what is covered, and say what the lake lacks of it.
     Audit(AuditArguments),
-    /// Print the JSON Schema of the pipeline file, for editors.
-    Schema,
+    /// Print what the tables and the pipeline file are: for editors, for DuckDB, for Spark, for programs.
+    #[command(subcommand)]
+    Schema(SchemaCommand),
     /// Serve a made-up tenant that behaves like Microsoft Graph, on this machine alone.
     Emulate(EmulateArguments),
+    /// Print a script that completes commands and options in a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page: `promptlake man | man -l -`.
+    Man,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SchemaCommand {
+    /// The JSON Schema of the pipeline file, for editors.
+    Pipeline,
+    /// The columns of a table, or of all of them, as JSON.
+    Tables {
+        /// The table, such as interactions.
+        #[arg(value_parser = table)]
+        table: Option<Table>,
+    },
+    /// SQL that makes views of the tables: `promptlake schema duckdb ./lake | duckdb my.db`.
+    Duckdb {
+        /// A folder, the URL of a bucket, or a pipeline file. Without one, the views are of the variable `lake`.
+        lake: Option<LakeArgument>,
+    },
+    /// SQL that makes tables of Spark: `promptlake schema spark ./lake > lake.sql; spark-sql -f lake.sql`.
+    Spark {
+        /// A folder, the URL of a bucket, or a pipeline file. Without one, the tables are of the configuration `lake`.
+        lake: Option<LakeArgument>,
+    },
+}
+
+fn table(name: &str) -> Result<Table, String> {
+    let names = Table::ALL.map(Table::name).join(", ");
+    Table::ALL.into_iter().find(|table| table.name() == name).ok_or_else(|| format!("write one of {names}"))
 }
 
 #[derive(Debug, Args)]
@@ -68,6 +134,41 @@ pub(crate) struct RunArguments {
     /// Give up a run that has ended, though its heartbeat is not stale yet.
     #[arg(long, value_name = "RUN_ID", value_parser = run_id)]
     pub(crate) take_over: Option<RunId>,
+    /// How progress is shown.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) progress: ProgressMode,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct CheckArguments {
+    /// The pipeline file.
+    pub(crate) file: PathBuf,
+    /// Set any value of the file, such as `--set destination.url=./lake`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<Override>,
+    /// Print JSON, with the fields that schemas/status.md documents.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct PlanArguments {
+    /// The pipeline file.
+    pub(crate) file: PathBuf,
+    /// Set any value of the file, such as `--set destination.url=./lake`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<Override>,
+    /// What one of several runs would ask for, such as `0/3`.
+    #[arg(long, value_name = "INDEX/COUNT")]
+    pub(crate) shard: Option<Shard>,
+    /// What a run with `--reread` would ask for.
+    #[arg(long, value_name = "FROM..TO", value_parser = days)]
+    pub(crate) reread: Option<Window>,
+    /// Print JSON, with the fields that schemas/status.md documents.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 fn days(text: &str) -> Result<Window, String> {
@@ -132,6 +233,9 @@ pub(crate) struct AuditArguments {
     /// Put into the lake what it lacks of the sample, as a run does.
     #[arg(long)]
     pub(crate) repair: bool,
+    /// How progress is shown.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) progress: ProgressMode,
 }
 
 /// An hour's work at the rate of a tenant: beyond it, `all` asks for more with fewer requests.
@@ -172,6 +276,12 @@ pub(crate) struct EmulateArguments {
     /// Answer 400 to every filter by date, as some tenants do.
     #[arg(long)]
     pub(crate) reject_date_filters: bool,
+    /// A permission that the app has not been granted, such as User.Read.All.
+    #[arg(long, value_name = "NAME", value_parser = permission)]
+    pub(crate) without_permission: Vec<Permission>,
+    /// No subscription of the tenant contains Copilot.
+    #[arg(long)]
+    pub(crate) without_copilot: bool,
     /// Compress answers for who accepts it.
     #[arg(long)]
     pub(crate) gzip: bool,
@@ -186,4 +296,9 @@ pub(crate) struct EmulateArguments {
 fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "write a share from 0 to 1, such as 0.2".to_owned())
+}
+
+fn permission(name: &str) -> Result<Permission, String> {
+    let names = Permission::ALL.map(Permission::name).join(", ");
+    Permission::named(name).ok_or_else(|| format!("write one of {names}"))
 }

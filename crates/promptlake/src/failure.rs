@@ -20,11 +20,13 @@ pub(crate) enum Outcome {
     Found,
     /// Stopped by a signal.
     Interrupted,
+    /// Something was found out that would make a run fail so.
+    WouldFail(Blame),
 }
 
 /// Whose move it is when a command fails. The numbers are documented and never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Blame {
+pub(crate) enum Blame {
     Internal = 1,
     Settings = 2,
     NotAllowed = 4,
@@ -49,6 +51,7 @@ impl Outcome {
             Self::Found => ExitCode::from(7),
             // As a shell has it for a process that ended by SIGINT.
             Self::Interrupted => ExitCode::from(130),
+            Self::WouldFail(blame) => ExitCode::from(blame as u8),
         }
     }
 }
@@ -77,13 +80,42 @@ impl Failure {
         Self::new(Blame::Settings, error, Some(hint.to_owned())).while_doing(what)
     }
 
+    /// The source failed, in a way that only the program as a whole knows of.
+    pub(crate) fn source(error: &dyn Error, what: &str, hint: &str) -> Self {
+        Self::new(Blame::Source, error, Some(hint.to_owned())).while_doing(what)
+    }
+
+    /// Likewise, and it is a matter of permission.
+    pub(crate) fn not_allowed(error: &dyn Error, what: &str, hint: &str) -> Self {
+        Self::new(Blame::NotAllowed, error, Some(hint.to_owned())).while_doing(what)
+    }
+
     fn while_doing(mut self, what: &str) -> Self {
         self.chain.insert(0, what.to_owned());
         self
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(self.blame as u8)
+        ExitCode::from(self.code())
+    }
+
+    pub(crate) const fn code(&self) -> u8 {
+        self.blame as u8
+    }
+
+    /// The next thing to do.
+    pub(crate) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// What failed and why, without the hint.
+    pub(crate) fn in_a_line(&self) -> String {
+        format!("failed to {}", self.chain.join(": "))
+    }
+
+    /// The failure as something that was found out.
+    pub(crate) const fn as_outcome(&self) -> Outcome {
+        Outcome::WouldFail(self.blame)
     }
 }
 

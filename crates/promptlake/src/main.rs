@@ -2,16 +2,21 @@
 
 mod allocator;
 mod audit;
+mod check;
 mod cli;
 mod credential;
 mod emulate;
 mod failure;
+mod forecast;
 mod lake;
 mod lake_source;
+mod log_lines;
 mod memory;
 mod plan;
 mod progress;
+mod resident;
 mod run;
+mod schema;
 mod settings;
 mod source;
 mod status;
@@ -20,15 +25,13 @@ mod stopping;
 mod summary;
 mod tally;
 mod tenants;
+mod terminal;
 mod topology;
 mod verify;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
-use tracing_subscriber::filter::{EnvFilter, filter_fn};
-use tracing_subscriber::prelude::*;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use cli::{Cli, Command};
 use failure::{Failure, Outcome};
@@ -38,15 +41,14 @@ fn main() -> ExitCode {
     if matches!(cli.command, Command::Run(_) | Command::Audit(_)) {
         allocator::settle();
     }
-    start_logging();
-    let outcome = start(cli.command);
-    match outcome {
-        Ok(outcome) => outcome.exit_code(),
-        Err(failure) => {
-            eprintln!("{failure}");
+    let outcome = log_lines::start(cli.log).and_then(|()| start(cli.command));
+    outcome.map_or_else(
+        |failure| {
+            log_lines::tell_failure(&failure);
             failure.exit_code()
-        }
-    }
+        },
+        Outcome::exit_code,
+    )
 }
 
 fn start(command: Command) -> Result<Outcome, Failure> {
@@ -56,27 +58,31 @@ fn start(command: Command) -> Result<Outcome, Failure> {
         .map_err(|error| Failure::internal(&error, "start the I/O threads"))?;
     match command {
         Command::Run(arguments) => runtime.block_on(run::run(arguments)),
+        Command::Check(arguments) => runtime.block_on(check::check(arguments)),
+        Command::Plan(arguments) => runtime.block_on(forecast::forecast(arguments)),
         Command::Status(arguments) => runtime.block_on(status::status(arguments)),
         Command::Verify(arguments) => runtime.block_on(verify::verify(arguments)),
         Command::Audit(arguments) => runtime.block_on(audit::audit(arguments)),
-        Command::Schema => {
-            stdout::print(format_args!("{:#}\n", settings::json_schema()));
+        Command::Schema(command) => runtime.block_on(schema::schema(command)),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "promptlake", &mut script);
+            stdout::print(String::from_utf8_lossy(&script));
             Ok(Outcome::Done)
         }
+        Command::Man => manual(),
         Command::Emulate(arguments) => runtime.block_on(emulate::emulate(arguments)),
     }
 }
 
-/// Warnings to standard error; more of them with `PROMPTLAKE_LOG=debug`.
-///
-/// Of libraries nothing below a warning, whatever is asked for: they log headers and URLs, which hold tokens.
-fn start_logging() {
-    let filter = EnvFilter::try_from_env("PROMPTLAKE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let own = filter_fn(|metadata| {
-        metadata.target().starts_with("promptlake") || *metadata.level() <= tracing::Level::WARN
-    });
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
-    // Colours are for people: a file that the lines go to is searched.
-    let lines = lines.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
-    tracing_subscriber::registry().with(lines.with_filter(own)).with(filter).init();
+/// The manual page, with all commands in it.
+fn manual() -> Result<Outcome, Failure> {
+    let mut page = Vec::new();
+    let mut render = |command: clap::Command| clap_mangen::Man::new(command).render(&mut page);
+    let unwritten = |error| Failure::internal(&error, "write the manual page");
+    let mut command = Cli::command();
+    command.build();
+    render(command).map_err(unwritten)?;
+    stdout::print(String::from_utf8_lossy(&page));
+    Ok(Outcome::Done)
 }

@@ -18,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::RunArguments;
 use crate::failure::{Failure, Outcome};
 use crate::lake_source::LakeReader;
+use crate::log_lines;
 use crate::memory::Shares;
 use crate::plan;
-use crate::progress::Progress;
+use crate::progress::{Bounds, Progress, ProgressMode};
 use crate::settings::{self, Compression, Destination, GraphSource, Override, Pipeline, Source};
 use crate::source::{self, Limits};
 use crate::stdout;
@@ -31,7 +32,7 @@ use crate::tenants::{Plans, Populated, Tenants};
 use crate::topology::{self, Ended};
 
 /// How far the local clock may be off before it is said: windows end by the earlier of the two clocks.
-const CLOCK_SKEW_MICROS_MAX: i64 = 5 * 60 * 1_000_000;
+pub(crate) const CLOCK_SKEW_MICROS_MAX: i64 = 5 * 60 * 1_000_000;
 
 /// Files are one slice each, read one after the other.
 const FILE_READERS: usize = 1;
@@ -51,15 +52,16 @@ pub(crate) struct Context {
     /// both channels together.
     pages_budget: ByteBudget,
     pub(crate) chance_seed: u64,
-    shard: Option<Shard>,
+    pub(crate) shard: Option<Shard>,
     take_over: Option<RunId>,
     /// What of the covered windows is read again.
-    reread: Option<Window>,
+    pub(crate) reread: Option<Window>,
     /// Names for all slices of the run.
     pub(crate) slice_ids: SliceIds,
     pub(crate) stop: CancellationToken,
     /// What comes of a stop, in words.
     what_follows_stop: &'static str,
+    progress: ProgressMode,
 }
 
 /// Runs a pipeline file to its end, and says on standard error how it went.
@@ -74,7 +76,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Outcome, Failure> {
     });
     let Some(ran) = ran.await? else { return Ok(Outcome::Interrupted) };
     let summary = context.summary(ran.ended.load.as_ref().ok().copied(), ran.unresolved);
-    eprintln!("{summary}");
+    log_lines::tell_summary(&summary);
     ran.ended.conclude(&summary)
 }
 
@@ -120,11 +122,13 @@ impl Context {
         let shares = Shares::of(pipeline.run.memory_limit.bytes(), readers);
         refuse_shard(arguments, &pipeline)?;
         let pool = ComputePool::new(0).map_err(|error| Failure::internal(&error, "start"))?;
+        let id = RunId::new(started_at, chance.random());
+        log_lines::name_run(&id);
         Ok(Self {
             pages_budget: ByteBudget::new(shares.pages_bytes),
             shares,
             run: Run {
-                id: RunId::new(started_at, chance.random()),
+                id,
                 started_at,
                 scope: Scope { selection: source::scope(&pipeline.source), shard: arguments.shard },
             },
@@ -136,6 +140,7 @@ impl Context {
             tally: Arc::new(Tally::default()),
             stop: stopping::on_signals(what_follows_stop)?,
             what_follows_stop,
+            progress: arguments.progress,
             pipeline,
             clock,
             pool,
@@ -144,7 +149,11 @@ impl Context {
 
     /// Does the work of a command with its progress shown, within the time that it may take.
     pub(crate) async fn with_progress<T>(&self, work: impl Future<Output = T>) -> T {
-        let progress = Progress::start(Arc::clone(&self.tally), self.clock);
+        let bounds = Bounds {
+            requests_per_second: self.requests_per_second(),
+            memory_limit_bytes: self.pipeline.run.memory_limit.bytes(),
+        };
+        let progress = Progress::start(self.progress, Arc::clone(&self.tally), self.clock, bounds);
         let done = tokio::select! {
             done = work => done,
             never = self.stop_at_deadline() => match never {},
@@ -152,6 +161,13 @@ impl Context {
         progress.finish().await;
         self.log_peaks();
         done
+    }
+
+    /// What all tenants together sustain, as this run shares in it.
+    fn requests_per_second(&self) -> Option<f64> {
+        let Source::Graph(sources) = &self.pipeline.source else { return None };
+        let whole: f64 = sources.iter().map(|source| source.requests_per_second.per_second()).sum();
+        Some(whole / f64::from(self.shard.map_or(1, Shard::count)))
     }
 
     /// What there is to say by now.
@@ -170,7 +186,7 @@ impl Context {
         self.tally.observe(&Event::UsersFound { users: plans.users() as u64 });
     }
 
-    fn extract_context(&self) -> RunContext {
+    pub(crate) fn extract_context(&self) -> RunContext {
         RunContext {
             clock: self.clock,
             chance_seed: self.chance_seed,
@@ -185,7 +201,8 @@ impl Context {
     async fn stop_at_deadline(&self) -> Infallible {
         if let Some(deadline) = self.pipeline.run.deadline {
             tokio::time::sleep(deadline.as_duration().saturating_sub(self.clock.elapsed())).await;
-            eprintln!("stopping: run.deadline, {deadline}, is over; {}", self.what_follows_stop);
+            let what_follows = self.what_follows_stop;
+            log_lines::tell(format_args!("stopping: run.deadline, {deadline}, is over; {what_follows}"));
             self.stop.cancel();
         }
         std::future::pending().await

@@ -4,11 +4,11 @@ use std::fmt;
 
 use indicatif::{HumanBytes, HumanCount};
 use promptlake_load::{RunState, RunStatus, Status};
-use promptlake_model::{PartitionDay, Table, Timestamp, UserStatus};
+use promptlake_model::{Table, UserStatus};
 
 use crate::cli::StatusArguments;
 use crate::failure::{Failure, Outcome};
-use crate::lake::{Lake, counted};
+use crate::lake::{Lake, counted, day_of, span};
 use crate::stdout;
 
 /// Runs that a person is shown: the newest. JSON has all.
@@ -122,22 +122,6 @@ const fn state_text(state: RunState) -> &'static str {
     }
 }
 
-/// The day of an instant, as the lake's partitions have it.
-fn day_of(instant: Timestamp) -> String {
-    PartitionDay::Day(instant.day()).to_string()
-}
-
-/// A length of time in its two largest units.
-fn span(seconds: i64) -> String {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (1.., ..) => format!("{days} d {} h", hours % 24),
-        (_, 1.., _) => format!("{hours} h {} m", minutes % 60),
-        (_, _, 1..) => format!("{minutes} m {} s", seconds % 60),
-        _ => format!("{} s", seconds.max(0)),
-    }
-}
-
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = &self.status;
@@ -152,26 +136,5 @@ impl fmt::Display for Report {
         }
         self.tables(f)?;
         self.runs(f)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_span_is_said_in_its_two_largest_units() {
-        for (seconds, expected) in [
-            (-5, "0 s"),
-            (0, "0 s"),
-            (59, "59 s"),
-            (60, "1 m 0 s"),
-            (3_599, "59 m 59 s"),
-            (3_660, "1 h 1 m"),
-            (86_399, "23 h 59 m"),
-            (200_000, "2 d 7 h"),
-        ] {
-            assert_eq!(span(seconds), expected, "{seconds}");
-        }
     }
 }

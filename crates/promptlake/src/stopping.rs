@@ -5,6 +5,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
+use crate::{log_lines, terminal};
 
 /// A token that the first SIGINT or SIGTERM cancels, after saying what comes of it.
 pub(crate) fn on_signals(what_follows: &'static str) -> Result<CancellationToken, Failure> {
@@ -21,10 +22,11 @@ pub(crate) fn on_signals(what_follows: &'static str) -> Result<CancellationToken
                 _ = terminate.recv() => {}
             }
             if again {
-                eprintln!("stopped at once");
+                log_lines::tell("stopped at once");
+                terminal::clear();
                 std::process::exit(130);
             }
-            eprintln!("stopping: {what_follows}; press again to stop at once");
+            log_lines::tell(format_args!("stopping: {what_follows}; press again to stop at once"));
             token.cancel();
         }
     });

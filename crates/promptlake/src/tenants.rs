@@ -97,6 +97,11 @@ impl Populated<'_> {
         self.tenants.iter().filter_map(|(_, discovery)| discovery.server_time).min()
     }
 
+    /// The tenants, with what the settings say of them.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = (TenantId, &GraphSource)> {
+        self.tenants.iter().map(|(connected, _)| (connected.tenant.id, connected.source))
+    }
+
     /// The names that nobody goes by.
     pub(crate) fn unresolved(&self) -> impl Iterator<Item = &Unresolved> {
         self.tenants.iter().flat_map(|(_, discovery)| &discovery.unresolved)
@@ -193,6 +198,11 @@ impl Failures {
 impl Plans {
     pub(crate) fn users(&self) -> usize {
         self.0.iter().map(Vec::len).sum()
+    }
+
+    /// The plans of each tenant, in their order.
+    pub(crate) fn by_tenant(&self) -> impl Iterator<Item = &[UserPlan]> {
+        self.0.iter().map(Vec::as_slice)
     }
 
     pub(crate) fn owners(&self) -> impl Iterator<Item = &Owner> {

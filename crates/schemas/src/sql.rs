@@ -8,11 +8,15 @@ use promptlake_model::{Column, ColumnType, SCHEMA_VERSION, Table};
 
 const VIEWS: &str = include_str!("views.sql");
 
-/// A script that makes a view of each table in DuckDB, and the views over them.
-pub(super) fn duckdb() -> String {
+/// In whole milliseconds, in the words of `DuckDB`.
+const DUCKDB_LATENCY: &str = "(epoch_us(responses.created_at) - epoch_us(prompts.created_at)) // 1000";
+
+/// A script that makes a view of each table in `DuckDB`, and the views over them, for the lake that the variable `lake`
+/// names. They last as long as the connection.
+#[must_use]
+pub fn duckdb() -> String {
     let tables: String = Table::ALL.into_iter().map(duckdb_table).collect();
-    let latency = "(epoch_us(responses.created_at) - epoch_us(prompts.created_at)) // 1000";
-    let views = views("TEMP VIEW", latency);
+    let views = views("TEMP VIEW", DUCKDB_LATENCY);
     let head = DUCKDB_HEAD.replace("{version}", &SCHEMA_VERSION.to_string());
     let missing: Vec<String> = Table::ALL
         .into_iter()
@@ -43,21 +47,61 @@ SET VARIABLE lake = rtrim(coalesce(getvariable('lake'), './lake'), '/');
 
 ";
 
-/// A view with all columns of a table, whether it has a file or not: the first half says their types and has no row.
-fn duckdb_table(table: Table) -> String {
+/// A script that makes the same views of one lake, to stay in a database: `lake` is its root, as `DuckDB` names it.
+/// Tables beside those `with_files` are empty until the views are made again.
+#[must_use]
+pub fn duckdb_of(lake: &str, with_files: &[Table]) -> String {
+    let lake = lake.trim_end_matches('/');
+    let mut script = DUCKDB_OF_HEAD.replace("{version}", &SCHEMA_VERSION.to_string()).replace("{lake}", lake);
+    for table in Table::ALL {
+        script.push_str(&duckdb_columns(table, "VIEW"));
+        if with_files.contains(&table) {
+            let files = sql_text(&format!("{lake}/{table}/**/*.parquet"));
+            line(
+                &mut script,
+                format_args!(
+                    "UNION ALL BY NAME\nFROM read_parquet({files}, hive_partitioning = true, hive_types = {{date: DATE}})"
+                ),
+            );
+        }
+        script.push_str(";\n\n");
+    }
+    script + &views("VIEW", DUCKDB_LATENCY)
+}
+
+const DUCKDB_OF_HEAD: &str = "\
+-- Views of the lake {lake} in DuckDB 1.5, to stay in a database. Schema version {version}.
+-- They see what a run publishes without being made again, but for the first files of a table that had none.
+";
+
+/// A text of SQL.
+fn sql_text(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// The first half of a view: it says the types of all columns, and has no row.
+fn duckdb_columns(table: Table, view: &str) -> String {
     let mut columns = String::new();
     for Column { name, kind, meaning, .. } in table.columns() {
         line(&mut columns, format_args!("    NULL::{} AS {name}, -- {meaning}", duckdb_type(*kind)));
     }
-    let (meaning, day) = (table.meaning(), day_meaning(table));
+    let day = day_meaning(table);
     format!(
-        "-- {meaning}
-SET VARIABLE has_{table} = (SELECT count(*) > 0 FROM glob(getvariable('lake') || '/{table}/**/*.parquet'));
-CREATE OR REPLACE TEMP VIEW {table} AS
+        "CREATE OR REPLACE {view} {table} AS
 SELECT
 {columns}    NULL::DATE AS date -- {day}
 WHERE false
-UNION ALL BY NAME
+"
+    )
+}
+
+/// A view with all columns of a table, whether it has a file or not.
+fn duckdb_table(table: Table) -> String {
+    let (meaning, columns) = (table.meaning(), duckdb_columns(table, "TEMP VIEW"));
+    format!(
+        "-- {meaning}
+SET VARIABLE has_{table} = (SELECT count(*) > 0 FROM glob(getvariable('lake') || '/{table}/**/*.parquet'));
+{columns}UNION ALL BY NAME
 FROM query(if(
     getvariable('has_{table}'),
     'FROM read_parquet(getvariable(''lake'') || ''/{table}/**/*.parquet'', hive_partitioning = true, hive_types = {{date: DATE}})',
@@ -79,13 +123,23 @@ const fn duckdb_type(kind: ColumnType) -> &'static str {
     }
 }
 
-/// A script that makes an external table of each table in Spark, and the views over them.
-pub(super) fn spark() -> String {
+/// A script that makes an external table of each table in Spark, and the views over them, for the lake that the
+/// configuration `lake` names.
+#[must_use]
+pub fn spark() -> String {
     let tables: String = Table::ALL.into_iter().map(spark_table).collect();
     let latency = "(unix_micros(responses.created_at) - unix_micros(prompts.created_at)) DIV 1000";
     let views = views("VIEW", latency);
     let head = SPARK_HEAD.replace("{version}", &SCHEMA_VERSION.to_string());
     format!("{head}{tables}RESET spark.sql.hive.manageFilesourcePartitions;\n\n{views}")
+}
+
+/// The same script for one lake: `lake` is its root, as Spark names it.
+#[must_use]
+pub fn spark_of(lake: &str) -> String {
+    // What a text of Spark takes for more than itself.
+    let lake = lake.trim_end_matches('/').replace('\\', "\\\\").replace('\'', "\\'");
+    spark().replace("${lake}", &lake)
 }
 
 const SPARK_HEAD: &str = r#"-- The lake in Spark 4.1: an external table of each table, and over them `latest_interactions`, `turns` and `citations`.

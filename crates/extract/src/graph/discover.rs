@@ -11,6 +11,7 @@ use url::Url;
 use super::attempts::{CallFault, Refusal};
 use super::client::{GraphClient, Shared};
 use super::directory::{DIRECTORY_PAGE, DirectoryUser, ListPage, SubscribedSku, USER_FIELDS, read_directory};
+use super::permission::{self, Permission};
 use super::trail::Trail;
 use super::verdict::Verdict;
 use crate::ExtractError;
@@ -75,15 +76,15 @@ pub struct Unresolved {
 #[derive(Clone, Copy)]
 struct Operation {
     name: &'static str,
-    permission: &'static str,
+    permission: Permission,
 }
 
 const LIST_SKUS: Operation =
-    Operation { name: "list the tenant's subscriptions", permission: "Organization.Read.All" };
-const LIST_USERS: Operation = Operation { name: "list the licensed users", permission: "User.Read.All" };
+    Operation { name: "list the tenant's subscriptions", permission: permission::SUBSCRIPTIONS };
+const LIST_USERS: Operation = Operation { name: "list the licensed users", permission: permission::USERS };
 const LIST_MEMBERS: Operation =
-    Operation { name: "list the members of the group", permission: "GroupMember.Read.All" };
-const FIND_USER: Operation = Operation { name: "look up a user", permission: "User.Read.All" };
+    Operation { name: "list the members of the group", permission: permission::GROUP_MEMBERS };
+const FIND_USER: Operation = Operation { name: "look up a user", permission: permission::USERS };
 
 type Found = BTreeMap<UserId, UserProfile>;
 
@@ -134,8 +135,7 @@ impl GraphClient {
 
 impl Shared {
     async fn licensed_users(&self) -> Result<Found, ExtractError> {
-        let subscribed: Vec<SubscribedSku> =
-            self.list(LIST_SKUS, self.caller.origin.url(&["v1.0", "subscribedSkus"], "")).await?;
+        let subscribed = self.subscribed_skus().await?;
         let with_copilot = subscribed.iter().filter(|sku| sku.holds_copilot());
         let skus: Vec<String> = with_copilot.map(|sku| sku.sku_id.clone()).collect();
         if skus.is_empty() {
@@ -150,6 +150,10 @@ impl Shared {
             keep(&mut found, LIST_USERS, users)?;
         }
         Ok(found)
+    }
+
+    pub(crate) async fn subscribed_skus(&self) -> Result<Vec<SubscribedSku>, ExtractError> {
+        Ok(self.list(LIST_SKUS, self.caller.origin.url(&["v1.0", "subscribedSkus"], "")).await?)
     }
 
     async fn group_members(&self, group: GroupId) -> Result<Found, ExtractError> {
@@ -244,7 +248,7 @@ impl ListFault {
         match fault {
             CallFault::Tenant(error) => Self::Other(*error),
             CallFault::Refused(Refusal { status: 403, .. }) => {
-                Self::Other(ExtractError::DirectoryForbidden { operation: name, permission })
+                Self::Other(ExtractError::DirectoryForbidden { operation: name, permission: permission.name })
             }
             CallFault::Refused(Refusal { verdict: Verdict::NotFound, .. }) => {
                 Self::NotFound(failed(operation, "Graph answered 404".to_owned()))

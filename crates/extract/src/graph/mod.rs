@@ -4,13 +4,14 @@
 //! gives it to a request; `gate` says when, by the `pace`, the `crowd` and the `outage`; `call` repeats it as `verdict`
 //! and `attempts` say; `pass` follows the pages of one list; `part` says what to ask instead of a list that can't be had;
 //! `slice` reads a slice, whole or in parts; `user` one user's slices; `extract` many users at once; `discover` finds
-//! them. Each makes one decision.
+//! them; `trial` asks a little of each, before anything is read. Each makes one decision.
 
 mod app_limit;
 mod attempts;
 mod backoff;
 mod body;
 mod call;
+mod claims;
 mod client;
 mod credential;
 mod crowd;
@@ -26,6 +27,7 @@ mod outage;
 mod pace;
 mod part;
 mod pass;
+mod permission;
 mod repeats;
 mod retry_after;
 mod settings;
@@ -33,6 +35,7 @@ mod slice;
 mod token;
 mod trail;
 mod transport;
+mod trial;
 mod user;
 mod users_csv;
 mod verdict;
@@ -43,6 +46,7 @@ mod scripted;
 mod tests;
 
 pub use app_limit::AppLimit;
+pub use claims::TokenClaims;
 pub use client::GraphClient;
 pub use credential::{
     CertificateProblem, ClientCertificate, Credential, CredentialError, CredentialKind, ManagedEndpoint,
@@ -50,8 +54,11 @@ pub use credential::{
 };
 pub use discover::{DiscoveredUser, Discovery, GroupId, Unresolved, UserRef, UserSelection};
 pub use http_transport::{ExtraRoots, HttpTransport, UnusableRoots};
+pub use permission::Permission;
 pub use settings::{ApiVersion, GraphSettings, PaymentModel};
 pub use transport::{Request, Response, Transport, TransportError};
+pub use trial::{Subscriptions, TriedPage};
 pub use users_csv::read_users_csv;
 
 pub(crate) use envelope::ListLength;
+pub(crate) use permission::INTERACTIONS;

@@ -15,7 +15,7 @@ pub use error::{OpenError, StoreError};
 pub use location::{Provider, RemoteUrl, StoreLocation, UrlFault};
 pub use open::StoreSettings;
 pub use options::{OptionFault, ServerFault};
-pub use probe::ProbeError;
+pub use probe::{ProbeError, ProbeStep};
 pub use writer::ObjectWriter;
 
 use std::io::ErrorKind;
@@ -158,6 +158,12 @@ impl Store {
     pub async fn list(&self, below: &Path) -> Result<Vec<ObjectMeta>, StoreError> {
         let listed = self.objects.list(Some(below)).try_collect().await;
         listed.map_err(|source| failed("list", below, source))
+    }
+
+    /// Whether any object lies below a directory.
+    pub async fn holds_any(&self, below: &Path) -> Result<bool, StoreError> {
+        let first = self.objects.list(Some(below)).try_next().await;
+        first.map(|object| object.is_some()).map_err(|source| failed("list", below, source))
     }
 
     /// What lies below a directory with a path after `offset`.

@@ -45,7 +45,39 @@ pub enum ProbeError {
     Delete(#[source] StoreError),
 }
 
+/// What a probe tries, in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProbeStep {
+    /// An object is written, and read back.
+    Write,
+    /// One is made only where none is, so that runs can't overwrite each other's commits.
+    ConditionalPut,
+    /// One is copied or renamed into its place.
+    Place,
+    /// One is deleted.
+    Delete,
+    /// All are listed.
+    List,
+}
+
+impl ProbeStep {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Write, Self::ConditionalPut, Self::Place, Self::Delete, Self::List];
+}
+
 impl ProbeError {
+    /// Where it failed: what comes before has passed, what comes after was not tried.
+    #[must_use]
+    pub const fn step(&self) -> ProbeStep {
+        match self {
+            Self::Write(_) | Self::Read(_) | Self::Changed { .. } => ProbeStep::Write,
+            Self::Create(_) | Self::IgnoresConditions => ProbeStep::ConditionalPut,
+            Self::Place(_) => ProbeStep::Place,
+            Self::Delete(_) => ProbeStep::Delete,
+            Self::List(_) => ProbeStep::List,
+        }
+    }
+
     /// The next thing to do.
     #[must_use]
     pub fn hint(&self) -> String {

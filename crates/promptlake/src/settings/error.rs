@@ -207,6 +207,12 @@ impl Fault {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// What is wrong and what would be right, of a value without a key.
+    pub(super) fn in_full(self) -> String {
+        let predicate = self.to_string();
+        self.hint.map_or(predicate.clone(), |hint| format!("{predicate}; {hint}"))
+    }
+
     pub(super) fn at(self, path: KeyPath) -> Problem {
         Problem { path, fault: self }
     }

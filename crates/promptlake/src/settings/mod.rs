@@ -37,11 +37,17 @@ pub(crate) use pipeline::{
 };
 pub(crate) use value::{Compression, ServerOrigin, Start, UserRef};
 
+use promptlake_load::StoreLocation;
 use promptlake_model::Timestamp;
 use serde::Deserialize;
 
 use tree::{Place, Tree};
 use typed::PipelineFile;
+
+/// Reads where a lake is, as `destination.url` says it.
+pub(crate) fn lake_location(text: &str) -> Result<StoreLocation, String> {
+    value::lake_location(text)
+}
 
 impl Pipeline {
     /// Reads and checks a pipeline file. `origin` names it in messages; `now` tells a start in the future.

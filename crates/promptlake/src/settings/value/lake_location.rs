@@ -37,6 +37,12 @@ impl Setting for LakeLocation {
     }
 }
 
+/// The same, for an argument: what is wrong, and a right example.
+pub(in crate::settings) fn lake_location(text: &str) -> Result<StoreLocation, String> {
+    let told = |fault: Fault| fault.in_full();
+    LakeLocation::parse(text).map(|LakeLocation(location)| location).map_err(told)
+}
+
 /// A slip of the pen in a URL must not become a folder of this machine.
 fn looks_like_a_url(text: &str) -> bool {
     let first = text.split('/').next().unwrap_or_default();

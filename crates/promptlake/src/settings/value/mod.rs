@@ -23,7 +23,7 @@ pub(crate) use compression::Compression;
 pub(crate) use credential::CommandLine;
 pub(super) use credential::EnvName;
 pub(crate) use guid::{ClientId, GroupId};
-pub(super) use lake_location::LakeLocation;
+pub(super) use lake_location::{LakeLocation, lake_location};
 pub(super) use local_path::LocalPath;
 pub(crate) use request_rate::RequestRate;
 pub(crate) use server_origin::ServerOrigin;

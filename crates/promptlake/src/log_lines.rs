@@ -1,0 +1,243 @@
+//! Log lines: for a person on a terminal, for a collector elsewhere. Each line of a run carries its id.
+
+use std::fmt;
+use std::io::IsTerminal;
+use std::sync::OnceLock;
+
+use clap::ValueEnum;
+use promptlake_model::RunId;
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::failure::Failure;
+use crate::terminal::{self, Above};
+
+/// What levels are shown, when it is set.
+const LEVELS: &str = "PROMPTLAKE_LOG";
+
+/// The id of the run that this process is, once it has one. A process is one run.
+static RUN_ID: OnceLock<RunId> = OnceLock::new();
+
+/// Whether lines are JSON. Decided once, before the first of them.
+static IS_JSON: OnceLock<bool> = OnceLock::new();
+
+/// What log lines look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// For people.
+    Human,
+    /// A JSON object a line.
+    Json,
+}
+
+/// Log lines to standard error, of the levels that `PROMPTLAKE_LOG` names; `info` and above without it.
+///
+/// Of libraries nothing below a warning, whatever is asked for: they log headers and URLs, which hold tokens.
+pub(crate) fn start(format: LogFormat) -> Result<(), Failure> {
+    let is_terminal = std::io::stderr().is_terminal();
+    let is_json = *IS_JSON.get_or_init(|| match format {
+        LogFormat::Auto => !is_terminal,
+        LogFormat::Human => false,
+        LogFormat::Json => true,
+    });
+    let levels = match std::env::var(LEVELS) {
+        Ok(text) => EnvFilter::builder().parse(&text).map_err(|error| {
+            let hint = "write error, warn, info, debug or trace, such as PROMPTLAKE_LOG=debug";
+            Failure::setting(&error, &format!("read the variable {LEVELS} = {text:?}"), hint)
+        })?,
+        Err(_) => EnvFilter::new("info"),
+    };
+    let own =
+        filter_fn(|metadata| metadata.target().starts_with("promptlake") || *metadata.level() <= Level::WARN);
+    // Colours are for people: a file that the lines go to is searched.
+    let has_colours = is_terminal && !is_json && std::env::var_os("NO_COLOR").is_none();
+    let lines = tracing_subscriber::fmt::layer().with_writer(Above).with_ansi(has_colours);
+    let lines = lines.event_format(Lines { is_json });
+    tracing_subscriber::registry().with(lines.with_filter(own)).with(levels).init();
+    Ok(())
+}
+
+/// From now on each line carries the id of the run.
+pub(crate) fn name_run(id: &RunId) {
+    // A process has one run; a second name would be a defect that no run should end for.
+    drop(RUN_ID.set(id.clone()));
+}
+
+/// Tells a person something that is no log line: plainly on a terminal, as a log line among log lines.
+pub(crate) fn tell(text: impl fmt::Display) {
+    if is_json() {
+        tracing::info!("{text}");
+    } else {
+        terminal::say(text);
+    }
+}
+
+/// Tells how a command ended.
+pub(crate) fn tell_summary(text: impl fmt::Display) {
+    if is_json() {
+        tracing::info!(summary = %text, "ended");
+    } else {
+        terminal::say(text);
+    }
+}
+
+/// Tells why a command failed.
+pub(crate) fn tell_failure(failure: &Failure) {
+    if is_json() {
+        tracing::error!(hint = failure.hint(), exit_code = failure.code(), "{}", failure.in_a_line());
+    } else {
+        terminal::say(failure);
+    }
+}
+
+fn is_json() -> bool {
+    IS_JSON.get().copied().unwrap_or_default()
+}
+
+/// Writes an event as a line.
+struct Lines {
+    is_json: bool,
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = Line::default();
+        event.record(&mut line);
+        let mut at = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut at))?;
+        let level = *event.metadata().level();
+        if self.is_json {
+            writeln!(writer, "{}", line.json(at, level))
+        } else {
+            line.human(&mut writer, &at, level)
+        }
+    }
+}
+
+/// An event, as it is read.
+#[derive(Default)]
+struct Line {
+    message: String,
+    fields: Map<String, Value>,
+}
+
+impl Line {
+    fn json(self, at: String, level: Level) -> Value {
+        let mut object = Map::new();
+        object.insert("timestamp".to_owned(), at.into());
+        object.insert("level".to_owned(), level.as_str().into());
+        if let Some(id) = RUN_ID.get() {
+            object.insert("run_id".to_owned(), id.as_str().into());
+        }
+        object.insert("message".to_owned(), self.message.into());
+        object.extend(self.fields);
+        Value::Object(object)
+    }
+
+    /// The time of day, the level, what is to be said, and its fields.
+    fn human(&self, writer: &mut Writer<'_>, at: &str, level: Level) -> fmt::Result {
+        let time = at.get(11..19).unwrap_or(at);
+        let (colour, plain) = match level {
+            _ if !writer.has_ansi_escapes() => ("", ""),
+            Level::ERROR => ("\u{1b}[31m", "\u{1b}[0m"),
+            Level::WARN => ("\u{1b}[33m", "\u{1b}[0m"),
+            _ => ("\u{1b}[2m", "\u{1b}[0m"),
+        };
+        write!(writer, "{time} {colour}{level:<5}{plain} {}", self.message)?;
+        for (name, value) in &self.fields {
+            match value {
+                Value::Null => {}
+                Value::String(text) if !text.contains([' ', '"', '\n']) => write!(writer, " {name}={text}")?,
+                value => write!(writer, " {name}={value}")?,
+            }
+        }
+        if let Some(id) = RUN_ID.get() {
+            write!(writer, " run_id={id}")?;
+        }
+        writeln!(writer)
+    }
+
+    fn keep(&mut self, field: &Field, value: Value) {
+        self.fields.insert(field.name().to_owned(), value);
+    }
+}
+
+impl Visit for Line {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.keep(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.keep(field, value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.keep(field, value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.keep(field, value.into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.keep(field, value.into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let text = format!("{value:?}");
+        if field.name() == "message" {
+            self.message = text;
+        } else {
+            self.keep(field, text.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line() -> Line {
+        let mut fields = Map::new();
+        fields.insert("lost_s".to_owned(), 7.into());
+        fields.insert("reason".to_owned(), "two words".into());
+        fields.insert("host".to_owned(), "here".into());
+        Line { message: "Graph is back".to_owned(), fields }
+    }
+
+    #[test]
+    fn a_line_for_a_person() {
+        let mut text = String::new();
+        line().human(&mut Writer::new(&mut text), "2026-01-02T03:04:05.678901Z", Level::WARN).unwrap();
+        assert_eq!(text, "03:04:05 WARN  Graph is back host=here lost_s=7 reason=\"two words\"\n");
+    }
+
+    #[test]
+    fn a_line_for_a_collector() {
+        let json = line().json("2026-01-02T03:04:05Z".to_owned(), Level::WARN);
+        let expected = serde_json::json!({
+            "timestamp": "2026-01-02T03:04:05Z", "level": "WARN", "message": "Graph is back",
+            "lost_s": 7, "reason": "two words", "host": "here",
+        });
+        assert_eq!(json, expected);
+    }
+}
