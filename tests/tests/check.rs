@@ -4,7 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use graph_emulator::{Emulator, Permission, RequestKind, Rule, ScriptedAnswer, ServerOptions, TenantSpec};
+use graph_emulator::{
+    Emulator, Permission, RequestKind, Rule, ScriptedAnswer, ServerOptions, Subscriptions, TenantSpec,
+};
 use promptlake_tests::lake::Lake;
 use promptlake_tests::program::{Ended, command_of, finish, run_command};
 use promptlake_tests::tenant::{pipeline, pipeline_into, serve, unlimited};
@@ -110,7 +112,9 @@ async fn a_permission_that_is_missing_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_the_tenant_fails_in_its_line() {
-    let emulator = serve(spec(), ServerOptions { lacks_copilot_plan: true, ..without_limit() }).await;
+    let emulator =
+        serve(spec(), ServerOptions { subscriptions: Subscriptions::WithoutCopilot, ..without_limit() })
+            .await;
     let lake = Lake::new();
     let ended = check(&emulator, &pipeline(&emulator, &lake, "")).await;
     assert_eq!(marked(&ended, '✗'), ["licence", "users"], "{}", ended.printed);

@@ -40,7 +40,8 @@ pub use server::{
     CertificateError, Emulator, EmulatorError, FaultKind, Faults, GZIP_BOMB_BYTES_MAX, GrantKind,
     LimitKeeping, ListChange, ListChangeKind, ListOrder, LoginOptions, NO_ANSWER, PagePlace, Permission,
     RequestKind, RequestLimit, RequestLimiter, RequestNumber, RequestReport, RetryAfter, RetryAfterForm,
-    Rule, ScriptedAnswer, SecondHost, SeenRequest, ServerOptions, Target, Throttled, TrustedCertificate,
+    Rule, ScriptedAnswer, SecondHost, SeenRequest, ServerOptions, Subscriptions, Target, Throttled,
+    TrustedCertificate,
 };
 pub use skus::{COPILOT_CHAT_PLAN, SKUS, ServicePlan, Sku};
 pub use spec::{INTERACTIONS_MAX, SpecError, TenantSpec, USERS_MAX, WINDOW_MS_PER_INTERACTION};

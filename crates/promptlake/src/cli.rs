@@ -251,6 +251,7 @@ fn sample_size(text: &str) -> Result<SampleSize, String> {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct EmulateArguments {
     /// The port to listen on; 0 picks a free one.
     #[arg(long, default_value_t = 8365)]

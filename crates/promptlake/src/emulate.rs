@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use graph_emulator::{Emulator, FaultKind, Faults, ServerOptions, Tenant, TenantSpec};
+use graph_emulator::{Emulator, FaultKind, Faults, ServerOptions, Subscriptions, Tenant, TenantSpec};
 use serde_json::json;
 
 use crate::cli::EmulateArguments;
@@ -57,7 +57,11 @@ fn options(arguments: &EmulateArguments) -> ServerOptions {
         rejects_date_filters: arguments.reject_date_filters,
         gzip: arguments.gzip,
         withheld_permissions: arguments.without_permission.clone(),
-        lacks_copilot_plan: arguments.without_copilot,
+        subscriptions: if arguments.without_copilot {
+            Subscriptions::WithoutCopilot
+        } else {
+            Subscriptions::WithCopilot
+        },
         ..ServerOptions::default()
     }
 }

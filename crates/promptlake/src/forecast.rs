@@ -38,10 +38,11 @@ struct TenantForecast {
     /// Users who are covered as far as a run looks.
     up_to_date_users: u64,
     windows: u64,
-    #[serde(serialize_with = "as_text")]
-    from: Option<Timestamp>,
-    #[serde(serialize_with = "as_text")]
-    to: Option<Timestamp>,
+    from: Option<String>,
+    to: Option<String>,
+    /// From the earliest start to the latest end.
+    #[serde(skip)]
+    span: Option<(Timestamp, Timestamp)>,
     /// One for each window, and as many as the user's earlier lists were long.
     requests_at_least: u64,
     requests_per_second: f64,
@@ -53,10 +54,6 @@ struct TenantForecast {
 struct FilesForecast {
     files: u64,
     new_files: u64,
-}
-
-fn as_text<S: serde::Serializer>(instant: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-    instant.map(|instant| instant.to_string()).serialize(serializer)
 }
 
 /// Says what a run of a pipeline file would do.
@@ -133,6 +130,7 @@ impl TenantForecast {
             windows: 0,
             from: None,
             to: None,
+            span: None,
             requests_at_least: 0,
             requests_per_second,
             seconds_at_least: 0,
@@ -141,10 +139,12 @@ impl TenantForecast {
         for slice in plans.iter().flat_map(|plan| &plan.slices) {
             let SliceScope::History { owner, window, .. } = &slice.scope else { continue };
             forecast.windows += 1;
-            forecast.from = Some(forecast.from.map_or(window.from, |from| from.min(window.from)));
-            forecast.to = Some(forecast.to.map_or(window.to, |to| to.max(window.to)));
+            let (from, to) = forecast.span.unwrap_or((window.from, window.to));
+            forecast.span = Some((from.min(window.from), to.max(window.to)));
             forecast.requests_at_least += books.pages_to_expect(owner, *window).max(1);
         }
+        forecast.from = forecast.span.map(|(from, _)| from.to_string());
+        forecast.to = forecast.span.map(|(_, to)| to.to_string());
         forecast.seconds_at_least = seconds(forecast.requests_at_least, requests_per_second);
         forecast
     }
@@ -195,7 +195,7 @@ impl fmt::Display for TenantForecast {
             write!(f, ", {} with nothing to ask", HumanCount(self.up_to_date_users))?;
         }
         write!(f, "\nwindows   {}", HumanCount(self.windows))?;
-        if let (Some(from), Some(to)) = (self.from, self.to) {
+        if let Some((from, to)) = self.span {
             write!(f, ", from {} to {}", day_of(from), day_of(to))?;
         }
         write!(f, "\nrequests  at least {}", HumanCount(self.requests_at_least))?;

@@ -198,8 +198,8 @@ impl Now {
             return format!("{} files read", HumanCount(self.counts.files_read));
         }
         // Until the users are known, none of one is settled: an empty bar, not a full one.
-        let full = usize::try_from(settled.min(found) * BAR_WIDTH / found.max(1)).unwrap_or(0);
-        let bar = format!("{}{}", "━".repeat(full), "─".repeat(BAR_WIDTH as usize - full));
+        let full = settled.min(found) * BAR_WIDTH / found.max(1);
+        let bar: String = (0..BAR_WIDTH).map(|place| if place < full { '━' } else { '─' }).collect();
         let left = self.left.map(|left| format!("   {left}")).unwrap_or_default();
         format!("{bar} {} of {}{left}", HumanCount(settled), HumanCount(found))
     }
@@ -207,24 +207,26 @@ impl Now {
     fn source(&self) -> String {
         let limit =
             self.bounds.requests_per_second.map(|limit| format!(" of {limit:.1}")).unwrap_or_default();
-        let mut text = format!("{:.1} requests/s{limit}, {:.1} overall", self.rate, self.rate_overall);
         let throttled = self.counts.throttled(RequestKind::Interactions);
-        if !throttled.is_zero() {
-            text.push_str(&format!("   throttled {:.0} s", throttled.as_secs_f64()));
-        }
-        text
+        let throttled = match throttled.as_secs() {
+            0 => String::new(),
+            seconds => format!("   throttled {seconds} s"),
+        };
+        format!("{:.1} requests/s{limit}, {:.1} overall{throttled}", self.rate, self.rate_overall)
     }
 
     fn lake(&self) -> String {
         let counts = &self.counts;
-        let mut text = format!("{} records", HumanCount(counts.new_records));
-        if counts.committed_records > 0 {
-            text.push_str(&format!(", {} committed", HumanCount(counts.committed_records)));
-        }
-        if counts.merged_rows > 0 {
-            text.push_str(&format!(", {} rows merged", HumanCount(counts.merged_rows)));
-        }
-        format!("{text}   {} read", HumanBytes(counts.body_bytes))
+        let parts = [
+            (counts.new_records, "records"),
+            (counts.committed_records, "committed"),
+            (counts.merged_rows, "rows merged"),
+        ];
+        // That nothing is new is said; that nothing is committed or merged yet, goes without saying.
+        let said = parts.into_iter().enumerate().filter(|(place, (count, _))| *place == 0 || *count > 0);
+        let said: Vec<String> =
+            said.map(|(_, (count, what))| format!("{} {what}", HumanCount(count))).collect();
+        format!("{}   {} read", said.join(", "), HumanBytes(counts.body_bytes))
     }
 
     fn memory(&self) -> String {
@@ -350,7 +352,8 @@ mod tests {
         let mut lately = Lately::default();
         let span = Duration::from_secs(5);
         let mut at = |second, count| lately.per_second(Duration::from_secs(second), count, span);
-        assert_eq!([at(1, 10), at(2, 20), at(8, 20)], [10.0, 10.0, 0.0]);
+        let rates = [at(1, 10), at(2, 20), at(8, 20)].map(|rate| format!("{rate:.1}"));
+        assert_eq!(rates, ["10.0", "10.0", "0.0"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, GraphError};
 use super::query::Parameters;
-use super::{Link, base64};
+use super::{Link, Subscriptions, base64};
 use crate::directory::User;
 use crate::groups::Group;
 use crate::skus::SKUS;
@@ -25,8 +25,7 @@ pub(super) struct DirectoryCall<'a> {
     pub(super) tenant: &'a Tenant,
     /// Indices of users that the directory no longer has.
     pub(super) deleted: &'a BTreeSet<u32>,
-    /// Whether subscriptions with Copilot are left out.
-    pub(super) lacks_copilot_plan: bool,
+    pub(super) subscriptions: Subscriptions,
     pub(super) link: &'a Link,
     pub(super) query: &'a Parameters,
 }
@@ -104,7 +103,9 @@ impl DirectoryCall<'_> {
                 *consumed_units.entry(license.sku_id).or_default() += 1;
             }
         }
-        let subscribed = SKUS.iter().filter(|sku| !(self.lacks_copilot_plan && sku.has_copilot_chat()));
+        let subscribed = SKUS
+            .iter()
+            .filter(|sku| self.subscriptions == Subscriptions::WithCopilot || !sku.has_copilot_chat());
         let skus = subscribed.map(|sku| {
             let consumed = consumed_units.get(sku.sku_id).copied().unwrap_or(0);
             let plan = |plan: &crate::skus::ServicePlan| {

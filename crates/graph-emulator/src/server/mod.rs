@@ -104,8 +104,18 @@ pub struct ServerOptions {
     pub login: LoginOptions,
     /// Permissions that the application has not been granted.
     pub withheld_permissions: Vec<Permission>,
-    /// Whether none of the tenant's subscriptions contains Copilot, though users have it assigned.
-    pub lacks_copilot_plan: bool,
+    /// What the tenant says that it has bought.
+    pub subscriptions: Subscriptions,
+}
+
+/// What a tenant has bought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Subscriptions {
+    /// Some of them contain Copilot.
+    #[default]
+    WithCopilot,
+    /// None contains it, though users have it assigned.
+    WithoutCopilot,
 }
 
 impl Default for ServerOptions {
@@ -131,7 +141,7 @@ impl Default for ServerOptions {
             revoke_tokens_at: Vec::new(),
             login: LoginOptions::default(),
             withheld_permissions: Vec::new(),
-            lacks_copilot_plan: false,
+            subscriptions: Subscriptions::default(),
         }
     }
 }

@@ -244,8 +244,8 @@ impl ServerState {
     fn directory(&self, call: &Call) -> Result<Answer, GraphError> {
         let (tenant, deleted) = (self.shown(), Arc::clone(&lock(&self.deleted)));
         let (link, query) = (&call.link, &call.query);
-        let lacks_copilot_plan = self.options.lacks_copilot_plan;
-        let directory = DirectoryCall { tenant: &tenant, deleted: &deleted, lacks_copilot_plan, link, query };
+        let subscriptions = self.options.subscriptions;
+        let directory = DirectoryCall { tenant: &tenant, deleted: &deleted, subscriptions, link, query };
         match &call.route {
             Route::Users => directory.users(),
             Route::User { id } => directory.user(id),

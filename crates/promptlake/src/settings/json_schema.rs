@@ -229,7 +229,7 @@ mod tests {
         let text = format!("{:#}\n", json_schema());
         assert!(
             std::fs::read_to_string(path).is_ok_and(|there| there == text),
-            "write it again: promptlake schema > schemas/pipeline.json"
+            "write it again: promptlake schema pipeline > schemas/pipeline.json"
         );
     }
 }
