@@ -6,10 +6,11 @@ use std::sync::OnceLock;
 
 use clap::ValueEnum;
 use promptlake_model::RunId;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
@@ -50,13 +51,8 @@ pub(crate) fn start(format: LogFormat) -> Result<(), Failure> {
         LogFormat::Human => false,
         LogFormat::Json => true,
     });
-    let levels = match std::env::var(LEVELS) {
-        Ok(text) => EnvFilter::builder().parse(&text).map_err(|error| {
-            let hint = "write error, warn, info, debug or trace, such as PROMPTLAKE_LOG=debug";
-            Failure::setting(&error, &format!("read the variable {LEVELS} = {text:?}"), hint)
-        })?,
-        Err(_) => EnvFilter::new("info"),
-    };
+    let levels =
+        std::env::var(LEVELS).map_or_else(|_| Ok(EnvFilter::new("info")), |text| read_levels(&text))?;
     let own =
         filter_fn(|metadata| metadata.target().starts_with("promptlake") || *metadata.level() <= Level::WARN);
     // Colours are for people: a file that the lines go to is searched.
@@ -65,6 +61,19 @@ pub(crate) fn start(format: LogFormat) -> Result<(), Failure> {
     let lines = lines.event_format(Lines { is_json });
     tracing_subscriber::registry().with(lines.with_filter(own)).with(levels).init();
     Ok(())
+}
+
+/// Reads what `PROMPTLAKE_LOG` says: a level, or levels by the module that logs. What is neither is refused: the filter
+/// would take a misspelt level for the name of a module, and be silent.
+fn read_levels(text: &str) -> Result<EnvFilter, Failure> {
+    let refused = |error: &dyn std::error::Error| {
+        let hint = "write off, error, warn, info, debug or trace, such as PROMPTLAKE_LOG=debug";
+        Failure::setting(error, &format!("read the variable {LEVELS} = {text:?}"), hint)
+    };
+    for part in text.split(',').filter(|part| !part.contains(['=', '['])) {
+        part.trim().parse::<LevelFilter>().map_err(|error| refused(&error))?;
+    }
+    EnvFilter::builder().parse(text).map_err(|error| refused(&error))
 }
 
 /// From now on each line carries the id of the run.
@@ -126,11 +135,23 @@ where
         SystemTime.format_time(&mut Writer::new(&mut at))?;
         let level = *event.metadata().level();
         if self.is_json {
-            writeln!(writer, "{}", line.json(at, level))
+            writeln!(writer, "{}", line.json(&at, level))
         } else {
             line.human(&mut writer, &at, level)
         }
     }
+}
+
+/// A line for a collector, in the order in which a person would look at it.
+#[derive(Serialize)]
+struct JsonLine<'a> {
+    timestamp: &'a str,
+    level: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_id: Option<&'a str>,
+    message: &'a str,
+    #[serde(flatten)]
+    fields: &'a Map<String, Value>,
 }
 
 /// An event, as it is read.
@@ -141,16 +162,16 @@ struct Line {
 }
 
 impl Line {
-    fn json(self, at: String, level: Level) -> Value {
-        let mut object = Map::new();
-        object.insert("timestamp".to_owned(), at.into());
-        object.insert("level".to_owned(), level.as_str().into());
-        if let Some(id) = RUN_ID.get() {
-            object.insert("run_id".to_owned(), id.as_str().into());
-        }
-        object.insert("message".to_owned(), self.message.into());
-        object.extend(self.fields);
-        Value::Object(object)
+    /// One object: when, how grave, which run, what, and the fields.
+    fn json(&self, at: &str, level: Level) -> String {
+        let line = JsonLine {
+            timestamp: at,
+            level: level.as_str(),
+            run_id: RUN_ID.get().map(RunId::as_str),
+            message: &self.message,
+            fields: &self.fields,
+        };
+        serde_json::to_string(&line).expect("texts, numbers and values of JSON are JSON")
     }
 
     /// The time of day, the level, what is to be said, and its fields.
@@ -233,11 +254,27 @@ mod tests {
 
     #[test]
     fn a_line_for_a_collector() {
-        let json = line().json("2026-01-02T03:04:05Z".to_owned(), Level::WARN);
-        let expected = serde_json::json!({
-            "timestamp": "2026-01-02T03:04:05Z", "level": "WARN", "message": "Graph is back",
-            "lost_s": 7, "reason": "two words", "host": "here",
-        });
+        let json = line().json("2026-01-02T03:04:05Z", Level::WARN);
+        let expected = concat!(
+            r#"{"timestamp":"2026-01-02T03:04:05Z","level":"WARN","message":"Graph is back","#,
+            r#""host":"here","lost_s":7,"reason":"two words"}"#
+        );
         assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn a_level_that_nobody_knows_is_refused() {
+        for (text, is_taken) in [
+            ("debug", true),
+            ("WARN", true),
+            ("off", true),
+            ("warn,promptlake_load=debug", true),
+            ("loud", false),
+            ("promptlake=loud", false),
+            ("warn,lod", false),
+            ("", false),
+        ] {
+            assert_eq!(read_levels(text).is_ok(), is_taken, "{text}");
+        }
     }
 }

@@ -183,7 +183,7 @@ impl Trial<'_> {
                     "not taken by this tenant: whole histories are read, and held against the dates here"
                 };
                 self.report.passed(DATE_FILTER, by_date_text);
-                self.report.passed(PAGE, page_text(&page, asked));
+                self.report.passed(PAGE, page_text(&page, by_date, asked));
             }
             Err(failure) => {
                 self.report.not_tried(&[DATE_FILTER], "no user's history was answered");
@@ -260,14 +260,17 @@ fn users_text(found: &Discovery) -> String {
     format!("{users}; not in the directory: {}", names.collect::<Vec<_>>().join(", "))
 }
 
-fn page_text(page: &TriedPage, asked: usize) -> String {
+fn page_text(page: &TriedPage, by_date: bool, asked: usize) -> String {
     let TriedPage::Page { records, body_bytes, has_more } = page else { return String::new() };
+    let days = TRIED_SPAN_MICROS / (24 * 3_600 * 1_000_000);
+    let span = if by_date { format!(" of the last {days} days") } else { String::new() };
     let more = if *has_more { ", and more follow" } else { "" };
     let of = match asked {
         1 => "the first user".to_owned(),
         _ => format!("user {asked}, the first with a history"),
     };
-    format!("{} records of {of}, {}{more}", HumanCount(*records), HumanBytes(*body_bytes))
+    let (records, size) = (HumanCount(*records), HumanBytes(*body_bytes));
+    format!("{records} records{span} of {of}, {size}{more}")
 }
 
 fn nobody() -> Failure {
