@@ -30,9 +30,15 @@ pub fn python() -> PathBuf {
 /// What lets DuckDB read `s3://` from moto: put before a query.
 #[must_use]
 pub fn moto_prelude(server: &Server) -> String {
+    s3_prelude(server, MOTO_KEY, MOTO_KEY)
+}
+
+/// The same with a key of one's own.
+#[must_use]
+pub fn s3_prelude(server: &Server, key_id: &str, secret: &str) -> String {
     let endpoint = server.url().replace("http://", "");
     format!(
-        "{} CREATE SECRET (TYPE s3, PROVIDER config, KEY_ID '{MOTO_KEY}', SECRET '{MOTO_KEY}', REGION 'us-east-1',
+        "{} CREATE SECRET (TYPE s3, PROVIDER config, KEY_ID '{key_id}', SECRET '{secret}', REGION 'us-east-1',
          ENDPOINT '{endpoint}', URL_STYLE 'path', USE_SSL false);\n",
         load("httpfs")
     )

@@ -51,7 +51,7 @@ pub(crate) struct ProcessIdentity {
     pub(crate) host: String,
     /// `None` where the system does not tell.
     pub(crate) boot_id: Option<String>,
-    /// The namespace that the process id is counted in; `None` where the system does not tell.
+    /// The namespace that the process id is counted in; `None` where the system does not tell, or hides processes.
     pub(crate) process_namespace: Option<String>,
     pub(crate) process_id: u32,
     /// Clock ticks from boot to the start of the process, `None` where the system does not tell.
@@ -99,7 +99,10 @@ impl ProcessIdentity {
     }
 }
 
+/// Where /proc hides the processes of other users, this one's namespace is as good as untold: a process that is not to be
+/// seen there would be taken for dead. The first process of a namespace is nearly always another user's.
 fn process_namespace() -> Option<String> {
+    process_start(1)?;
     let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
     Some(namespace.to_string_lossy().into_owned())
 }
@@ -258,6 +261,7 @@ mod tests {
         let other_host = ProcessIdentity { host: "elsewhere".into(), ..reused.clone() };
         let other_boot = ProcessIdentity { boot_id: Some("b".into()), ..reused.clone() };
         let untold = ProcessIdentity { boot_id: None, ..reused.clone() };
+        let hidden = ProcessIdentity { process_namespace: None, ..reused.clone() };
         let container = ProcessIdentity { process_namespace: Some("pid:[1]".into()), ..reused.clone() };
         for (name, process, ended) in [
             ("this very process", here.clone(), false),
@@ -266,6 +270,7 @@ mod tests {
             ("another boot", other_boot, false),
             ("another container", container, false),
             ("a system that does not tell", untold, false),
+            ("a system that hides processes", hidden, false),
         ] {
             let life = heartbeat(process).life(&here, TimeDelta::zero(), STALE);
             assert_eq!(life == Life::Ended, ended, "{name}: {life:?}");

@@ -51,8 +51,8 @@ pub(crate) fn start(format: LogFormat) -> Result<(), Failure> {
         LogFormat::Human => false,
         LogFormat::Json => true,
     });
-    let levels =
-        std::env::var(LEVELS).map_or_else(|_| Ok(EnvFilter::new("info")), |text| read_levels(&text))?;
+    let levels = std::env::var(LEVELS).ok().filter(|text| !text.is_empty());
+    let levels = levels.map_or_else(|| Ok(EnvFilter::new("info")), |text| read_levels(&text))?;
     let own =
         filter_fn(|metadata| metadata.target().starts_with("promptlake") || *metadata.level() <= Level::WARN);
     // Colours are for people: a file that the lines go to is searched.

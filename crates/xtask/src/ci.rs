@@ -51,6 +51,7 @@ fn install(root: &Path, full: bool) -> Result<Vec<(&'static str, OsString)>> {
         ("PROMPTLAKE_GRAPH_CLIENT_PYTHON", tools::graph_client(root)?.into()),
     ];
     tools::strace()?;
+    tools::systemd_analyze()?;
     if full {
         environment.push(("PROMPTLAKE_TESTS", "full".into()));
         environment.push(("PROMPTLAKE_SPARK_PYTHON", tools::spark(root)?.into()));

