@@ -1,9 +1,9 @@
 //! Every command line of promptlake in these files, given to the program; and every pipeline file.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
-use promptlake_tests::program::program;
+use promptlake_tests::program::bare_command;
 use promptlake_tests::root;
 use serde_json::Value;
 
@@ -39,10 +39,13 @@ fn of_lines(path: &str) -> Vec<Typed> {
     }
     let whole = whole.replace("\\\n", " ");
     let lines = whole.lines().map(str::trim_start);
-    let lines = lines.filter(|line| line.starts_with("promptlake ") || line.starts_with("docker run "));
+    let is_program = |word: &str| word == "promptlake" || word.ends_with("/promptlake");
+    let first = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
+    let lines = lines.filter(|line| is_program(&first(line)) || line.starts_with("docker run "));
     let words = |line: &str| -> Vec<String> {
-        let line = line.split(" #").next().unwrap_or(line);
-        let words = line.split_whitespace().skip_while(|word| *word != "promptlake").skip(1);
+        let end = [" #", " > "].iter().filter_map(|end| line.find(end)).min();
+        let line = line[..end.unwrap_or(line.len())].replace("${SHELL_NAME}", "bash");
+        let words = line.split_whitespace().skip_while(|word| !is_program(word)).skip(1);
         words.map(|word| word.trim_matches(['\'', '"']).to_owned()).collect()
     };
     lines.map(|line| typed(path, words(line))).collect()
@@ -91,7 +94,7 @@ fn of_bicep() -> Vec<String> {
 /// The program in a folder where there is nothing, so that a file that is named by mistake is none of ours.
 fn promptlake(arguments: &[String]) -> Output {
     let nowhere = tempfile::tempdir().unwrap();
-    let mut command = Command::new(program());
+    let mut command = bare_command();
     command.args(arguments).current_dir(nowhere.path()).env("PROMPTLAKE_CLIENT_SECRET", "none");
     command.output().unwrap()
 }
