@@ -1,5 +1,7 @@
-//! The files under `schemas/`: made from the tables of the code, checked in, compared.
+//! The files under `schemas/`, and the page about tables in the book: made from the tables of the code, checked in,
+//! compared.
 
+mod book;
 mod sql;
 
 use std::path::PathBuf;
@@ -18,7 +20,8 @@ fn files() -> Vec<(PathBuf, String)> {
         (folder.join(format!("{table}.json")), text)
     };
     let scripts = [(schemas.join("duckdb.sql"), sql::duckdb()), (schemas.join("spark.sql"), sql::spark())];
-    Table::ALL.into_iter().map(file).chain(scripts).collect()
+    let page = (crate::root().join("docs/src/tables.md"), book::tables());
+    Table::ALL.into_iter().map(file).chain(scripts).chain([page]).collect()
 }
 
 /// A table as its file says it, in this order.
@@ -70,7 +73,7 @@ const fn type_name(kind: ColumnType) -> &'static str {
 
 pub(crate) fn write() -> Result<()> {
     for (path, text) in files() {
-        let folder = path.parent().context("a schema file lies in a folder")?;
+        let folder = path.parent().context("a generated file lies in a folder")?;
         std::fs::create_dir_all(folder)?;
         std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     }
