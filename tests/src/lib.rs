@@ -3,6 +3,7 @@
 //! Nothing here is mocked. The program runs as a process, the tenant is served over HTTP, and what the lake holds is
 //! what DuckDB says it holds.
 
+pub mod docs;
 pub mod duckdb;
 pub mod lake;
 pub mod memory;

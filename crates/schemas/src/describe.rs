@@ -45,7 +45,7 @@ fn described(table: Table) -> Described {
     }
 }
 
-const fn type_name(kind: ColumnType) -> &'static str {
+pub(crate) const fn type_name(kind: ColumnType) -> &'static str {
     match kind {
         ColumnType::Text => "string",
         ColumnType::Int32 => "int32",

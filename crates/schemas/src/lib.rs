@@ -3,8 +3,10 @@
 //! All of it is made from [`promptlake_model::Table`]. The same text is checked in under `schemas/`, and printed by the
 //! program for a lake of one's own.
 
+mod book;
 mod describe;
 mod sql;
 
+pub use book::tables_page;
 pub use describe::describe;
 pub use sql::{duckdb, duckdb_of, spark, spark_of};

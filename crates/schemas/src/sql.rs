@@ -208,7 +208,7 @@ fn spark_text(text: &str) -> String {
 }
 
 /// What the partition column says.
-const fn day_meaning(table: Table) -> &'static str {
+pub(crate) const fn day_meaning(table: Table) -> &'static str {
     match table {
         Table::Users | Table::Coverage | Table::Rejects => "Partition: UTC day of the run.",
         _ => "Partition: UTC day of `created_at`; without one, of the last change, else null.",

@@ -37,6 +37,10 @@ pub(crate) fn run(full: bool) -> Result<()> {
             check.current_dir(&root).args(["check", "bans", "licenses", "sources"]);
             tools::run(&mut check)
         })?;
+        steps.step("book", || {
+            let mdbook = tools::mdbook(&root)?;
+            tools::run(Command::new(mdbook).arg("build").arg(root.join("docs")))
+        })?;
     }
     steps.report();
     Ok(())
@@ -52,6 +56,7 @@ fn install(root: &Path, full: bool) -> Result<Vec<(&'static str, OsString)>> {
     ];
     tools::strace()?;
     tools::systemd_analyze()?;
+    tools::openssl()?;
     if full {
         environment.push(("PROMPTLAKE_TESTS", "full".into()));
         environment.push(("PROMPTLAKE_SPARK_PYTHON", tools::spark(root)?.into()));

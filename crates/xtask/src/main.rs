@@ -36,7 +36,8 @@ enum Command {
         /// These alone.
         targets: Vec<String>,
     },
-    /// Write the files under `schemas/` from the code, or with `--check` say which differ.
+    /// Write the files under `schemas/`, and the page about tables in `docs/`, from the code; or with `--check` say which
+    /// differ.
     Schemas {
         /// Change nothing; fail where a file differs.
         #[arg(long)]

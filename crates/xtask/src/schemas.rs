@@ -1,10 +1,11 @@
-//! The files under `schemas/`: made from the tables of the code, checked in, compared.
+//! The files under `schemas/`, and the page about tables in the book: made from the tables of the code, checked in,
+//! compared.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use promptlake_model::Table;
-use promptlake_schemas::{describe, duckdb, spark};
+use promptlake_schemas::{describe, duckdb, spark, tables_page};
 
 /// Every generated file and what it must hold.
 fn files() -> Vec<(PathBuf, String)> {
@@ -12,12 +13,13 @@ fn files() -> Vec<(PathBuf, String)> {
     let folder = schemas.join("tables");
     let file = |table: Table| (folder.join(format!("{table}.json")), describe(table));
     let scripts = [(schemas.join("duckdb.sql"), duckdb()), (schemas.join("spark.sql"), spark())];
-    Table::ALL.into_iter().map(file).chain(scripts).collect()
+    let page = (crate::root().join("docs/src/tables.md"), tables_page());
+    Table::ALL.into_iter().map(file).chain(scripts).chain([page]).collect()
 }
 
 pub(crate) fn write() -> Result<()> {
     for (path, text) in files() {
-        let folder = path.parent().context("a schema file lies in a folder")?;
+        let folder = path.parent().context("a generated file lies in a folder")?;
         std::fs::create_dir_all(folder)?;
         std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     }

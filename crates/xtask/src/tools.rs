@@ -9,13 +9,15 @@ use anyhow::{Context, Result, bail};
 ///
 /// - `duckdb` is the reader that the end-to-end tests query the lake with, `duckdb-extension-*` are what it reads S3 and
 ///   Azure with, of the same version, so that no test downloads them;
+/// - `duckdb-cli` is its shell, in which the queries of the documentation are run as they stand there;
 /// - `moto` is a server of S3 that honours conditional puts;
 /// - `jsonschema` validates pipeline files as editors do;
 /// - the others validate what lies in `deploy/` and `.github/`, each by the vendor's own word: the schemas of Kubernetes of every
 ///   version, those of GitHub, the models of Azure's client libraries with a parser of Bicep, the actions of AWS, and
 ///   hadolint, as a program.
-const PYTHON_PACKAGES: [&str; 12] = [
+const PYTHON_PACKAGES: [&str; 13] = [
     "duckdb==1.5.5",
+    "duckdb-cli==1.5.5",
     "duckdb-extension-httpfs==1.5.5",
     "duckdb-extension-azure==1.5.5",
     "moto[server]==5.2.5",
@@ -43,6 +45,9 @@ const PYSPARK: &str = "pyspark==4.1.*";
 
 /// The checker of licences, sources and banned crates.
 pub(crate) const CARGO_DENY: &str = "cargo-deny@0.20.2";
+
+/// What makes a book of the documentation.
+const MDBOOK: &str = "mdbook@0.5.4";
 
 /// What builds the fuzz targets with their engine, and starts it.
 const CARGO_BOLERO: &str = "cargo-bolero@0.13.5";
@@ -163,6 +168,22 @@ pub(crate) fn cargo_deny(root: &Path) -> Result<PathBuf> {
         return Ok(PathBuf::from("cargo-deny"));
     }
     cargo_tool(root, CARGO_DENY)
+}
+
+/// mdBook, built where the machine has none.
+pub(crate) fn mdbook(root: &Path) -> Result<PathBuf> {
+    if succeeds("mdbook", &["--version"]) {
+        return Ok(PathBuf::from("mdbook"));
+    }
+    cargo_tool(root, MDBOOK)
+}
+
+/// The maker of certificates that the documentation of the credential uses.
+pub(crate) fn openssl() -> Result<()> {
+    if succeeds("openssl", &["version"]) {
+        return Ok(());
+    }
+    apt_install(&["openssl"], "install openssl, the test of the documentation needs it")
 }
 
 /// cargo-bolero, built where it was not yet.

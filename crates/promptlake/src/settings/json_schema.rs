@@ -11,7 +11,7 @@ const DIALECT: &str = "http://json-schema.org/draft-07/schema#";
 
 /// What the value of a setting looks like.
 #[derive(Debug, Clone, Copy)]
-enum Shape {
+pub(super) enum Shape {
     Text,
     Guid,
     /// `30m`, `2d`.
@@ -36,7 +36,7 @@ enum Shape {
 use Shape::{Boolean, Day, Duration, Guid, Number, OneOf, Options, Size, Start, Tables, Text, Texts, Whole};
 
 /// Every setting by its path, with its shape and its meaning.
-const SETTINGS: &[(&str, Shape, &str)] = &[
+pub(super) const SETTINGS: &[(&str, Shape, &str)] = &[
     ("source", Shape::Table, "Where the records come from; several [[source]] are several tenants."),
     (
         "source.kind",

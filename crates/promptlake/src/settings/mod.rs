@@ -19,6 +19,8 @@ mod json_schema;
 mod key_path;
 mod overrides;
 mod pipeline;
+#[cfg(test)]
+mod reference;
 mod refused_keys;
 mod tree;
 mod typed;

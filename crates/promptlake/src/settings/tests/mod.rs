@@ -10,6 +10,7 @@ mod bad_run;
 mod bad_shape;
 mod bad_store;
 mod bad_users;
+mod docs;
 mod good;
 
 use promptlake_model::Timestamp;

@@ -12,7 +12,7 @@ mod transform;
 mod users;
 
 #[cfg(test)]
-pub(super) use source::BELONGS;
+pub(super) use source::{BELONGS, Belongs};
 
 use promptlake_model::Timestamp;
 
