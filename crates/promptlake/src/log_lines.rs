@@ -272,7 +272,6 @@ mod tests {
             ("loud", false),
             ("promptlake=loud", false),
             ("warn,lod", false),
-            ("", false),
         ] {
             assert_eq!(read_levels(text).is_ok(), is_taken, "{text}");
         }

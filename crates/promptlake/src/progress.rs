@@ -226,14 +226,14 @@ impl Now {
         let said = parts.into_iter().enumerate().filter(|(place, (count, _))| *place == 0 || *count > 0);
         let said: Vec<String> =
             said.map(|(_, (count, what))| format!("{} {what}", HumanCount(count))).collect();
-        format!("{}   {} read", said.join(", "), HumanBytes(counts.body_bytes))
+        said.join(", ")
     }
 
     fn memory(&self) -> String {
         let limit = HumanBytes(self.bounds.memory_limit_bytes);
         let used = self.resident.map(|resident| format!("{} of {limit}   ", HumanBytes(resident.bytes)));
         let elapsed = span(i64::try_from(self.elapsed.as_secs()).unwrap_or(i64::MAX));
-        format!("{}{elapsed} so far", used.unwrap_or_default())
+        format!("{}{} read   {elapsed} so far", used.unwrap_or_default(), HumanBytes(self.counts.body_bytes))
     }
 
     /// A log line with the same numbers.

@@ -136,8 +136,8 @@ mod tests {
         let text = Line { name: "one page", found }.to_string();
         let expected = "\
 ✗ one page        failed to read
-                  → set up the payment model of this API for the app, or license
-                    the tenant's users for Copilot
+                  → set up the payment model of this API for the app, or
+                    license the tenant's users for Copilot
 ";
         assert_eq!(text, expected);
         assert!(text.lines().all(|line| line.chars().count() <= 80));
