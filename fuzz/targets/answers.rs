@@ -16,14 +16,13 @@ use promptlake_extract::{
     ApiVersion, Credential, ExtraRoots, Extracted, GraphClient, GraphSettings, Request, Response, RunContext,
     Transport, TransportError, UserPlan,
 };
-use promptlake_flow::{ByteBudget, Clock, ComputePool, Silent};
+use promptlake_flow::{ByteBudget, Clock, ComputePool, Silent, channel};
 use promptlake_model::{
     AppClasses, Owner, Slice, SliceId, SliceIds, SliceOutcome, SliceScope, TenantId, Timestamp, UserId,
     UserProfile, UserStatus, Window,
 };
 use secrecy::SecretString;
 use serde_json::Value;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -211,7 +210,7 @@ async fn read(script: Arc<Script>) -> Read {
     };
     let mut read = Read { planned: plan.slices.iter().map(window).collect(), ..Read::default() };
     let client = GraphClient::with_transport(settings(), context(), script).expect("the settings are good");
-    let (sender, mut receiver) = mpsc::channel(4);
+    let (sender, mut receiver) = channel(4);
     let collected = async {
         while let Some(item) = receiver.recv().await {
             read.take(item);

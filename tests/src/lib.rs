@@ -3,10 +3,12 @@
 //! Nothing here is mocked. The program runs as a process, the tenant is served over HTTP, and what the lake holds is
 //! what DuckDB says it holds.
 
+pub mod collector;
 pub mod docs;
 pub mod duckdb;
 pub mod lake;
 pub mod memory;
+pub mod metrics;
 pub mod place;
 pub mod power_loss;
 pub mod program;

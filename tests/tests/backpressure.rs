@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use promptlake_tests::program::{finish, run_command};
 use promptlake_tests::servers::Server;
 use promptlake_tests::slow_proxy::SlowProxy;
 use promptlake_tests::tenant::{pipeline, serve};
+use serde_json::Value;
 
 /// What the store takes while it takes anything.
 const STORE_BYTES_PER_SECOND: u32 = 1_000_000;
@@ -100,6 +102,20 @@ fn assert_within_bounds(said: &str) {
     }
 }
 
+/// Fails where the requests did not wait for the store at least so long, and say so.
+fn assert_waited(report: &Path, least: Duration) {
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let waits = &report["stage_wait_seconds"];
+    let waited = waits["extract"]["output"].as_f64().unwrap();
+    assert!(waited >= least.as_secs_f64(), "{waits}");
+    for (stage, waits_for) in [("transform", "input"), ("load", "input")] {
+        assert!(
+            waits[stage][waits_for].as_f64().unwrap() < waited,
+            "it was the store that was slow: {waits}"
+        );
+    }
+}
+
 /// Requests in the seconds `[from, to)` of Unix time.
 fn requests_between(emulator: &Emulator, from_s: i64, to_s: i64) -> u64 {
     emulator.report().interactions_by_second.range(from_s..to_s).map(|(_, requests)| requests).sum()
@@ -124,7 +140,9 @@ async fn a_store_that_stands_still_stops_the_requests_and_nothing_is_lost() {
     let emulator = serve(spec(interactions), options).await;
     let (lake, (_server, address)) = (Lake::new(), start_store());
     let proxy = SlowProxy::start(address, STORE_BYTES_PER_SECOND).await;
-    let mut child = command_through(&proxy, &emulator, &lake).spawn().unwrap();
+    let mut command = command_through(&proxy, &emulator, &lake);
+    let report = lake.path().with_file_name("report.json");
+    let mut child = command.arg("--report").arg(&report).spawn().unwrap();
     // Read from the beginning, so that the program never waits for a reader.
     let mut said = child.stderr.take().unwrap();
     let said = tokio::task::spawn_blocking(move || {
@@ -158,6 +176,7 @@ async fn a_store_that_stands_still_stops_the_requests_and_nothing_is_lost() {
     assert!(requests_between(&emulator, stalled_at_s + seconds, i64::MAX) > 0, "there was more to ask for");
     assert!(peak > 0 && peak <= LIMIT_MIB + BEYOND_LIMIT_MIB, "it took {peak} MiB");
     assert_within_bounds(&said);
+    assert_waited(&report, Duration::from_secs((seconds - fall_within_s).unsigned_abs()));
     assert_eq!(emulator.tenant().totals().interactions, interactions);
     assert!(said.contains(&with_separators(interactions)), "all of it was stored:\n{said}");
     emulator.shutdown().await;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use promptlake_flow::{ByteBudget, Clock, ComputePool, Held, Observer};
 use promptlake_model::{Owner, RawPage, Slice, SliceEnd, SliceIds, UserEnd, UserProfile};
-use tokio::sync::mpsc;
 
 use crate::ExtractError;
 
@@ -70,20 +69,5 @@ impl RunContext {
             return Ok(());
         }
         Err(ExtractError::Budget { budget_bytes, needed_bytes, page_bytes_max })
-    }
-}
-
-/// The sending end. Once the receiver is gone nothing more is asked, as after a stop.
-#[derive(Clone)]
-pub(crate) struct Outlet(pub(crate) mpsc::Sender<Extracted>);
-
-/// The receiving end was dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ReceiverGone;
-
-impl Outlet {
-    /// Waits for room.
-    pub(crate) async fn send(&self, item: Extracted) -> Result<(), ReceiverGone> {
-        self.0.send(item).await.map_err(|_| ReceiverGone)
     }
 }

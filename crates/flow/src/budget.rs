@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
+use crate::waits::Waits;
+
 /// The grain of the budget. Coarser than a byte, so that a semaphore's 2²⁹ permits span 512 GiB.
 const GRAIN_BYTES: usize = 1024;
 
@@ -17,6 +19,7 @@ pub struct ByteBudget {
     growth_lane: Arc<Mutex<()>>,
     total_grains: u32,
     peak_bytes: Arc<AtomicUsize>,
+    waits: Waits,
 }
 
 /// Leave to hold so many bytes; given back on drop.
@@ -47,7 +50,14 @@ impl ByteBudget {
             growth_lane: Arc::default(),
             total_grains,
             peak_bytes: Arc::default(),
+            waits: Waits::default(),
         }
+    }
+
+    /// The same budget, whose waits for bytes are summed up there.
+    #[must_use]
+    pub fn noting(self, waits: Waits) -> Self {
+        Self { waits, ..self }
     }
 
     /// Waits for leave to hold `bytes`. More than the whole budget is taken as the whole: such a thing goes alone.
@@ -55,7 +65,8 @@ impl ByteBudget {
     pub async fn acquire(&self, bytes: usize) -> BytePermit {
         let grains = self.grains(bytes);
         let semaphore = Arc::clone(&self.semaphore);
-        let held = semaphore.acquire_many_owned(grains).await.expect("the semaphore is never closed");
+        let held = self.waits.during(semaphore.acquire_many_owned(grains)).await;
+        let held = held.expect("the semaphore is never closed");
         self.note_peak();
         BytePermit { budget: self.clone(), held, lane: None }
     }
@@ -104,13 +115,14 @@ impl BytePermit {
         if wanted <= self.held.num_permits() {
             return;
         }
+        let waits = self.budget.waits.clone();
         if self.lane.is_none() {
-            self.lane = Some(Arc::clone(&self.budget.growth_lane).lock_owned().await);
+            self.lane = Some(waits.during(Arc::clone(&self.budget.growth_lane).lock_owned()).await);
         }
         let missing = u32::try_from(wanted - self.held.num_permits()).unwrap_or(u32::MAX);
         let semaphore = Arc::clone(&self.budget.semaphore);
-        let more = semaphore.acquire_many_owned(missing).await.expect("the semaphore is never closed");
-        self.held.merge(more);
+        let more = waits.during(semaphore.acquire_many_owned(missing)).await;
+        self.held.merge(more.expect("the semaphore is never closed"));
         self.budget.note_peak();
     }
 

@@ -7,11 +7,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use promptlake_flow::{Event, Held};
+use promptlake_flow::{Event, Held, Receiver};
 use promptlake_model::{
     Owner, PageBatch, PageReading, PartitionDay, RecordId, RecordKey, RunId, Table, Window,
 };
-use tokio::sync::mpsc;
 
 use crate::books::Books;
 use crate::error::LoadError;
@@ -97,7 +96,7 @@ impl Auditor {
     /// and a record that comes again after that may be counted again.
     pub async fn run(
         mut self,
-        mut input: mpsc::Receiver<Loading>,
+        mut input: Receiver<Loading>,
         audited: &BTreeMap<Owner, Vec<Window>>,
         mut tell: impl FnMut(Lacking),
     ) -> Result<Audited, LoadError> {

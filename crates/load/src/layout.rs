@@ -11,6 +11,7 @@ const CHECKPOINTS: &str = "_promptlake/checkpoints";
 const RUNS: &str = "_promptlake/runs";
 const PROBE: &str = "_promptlake/probe";
 const STAGING: &str = "_promptlake/staging";
+const REPORTS: &str = "_promptlake/reports";
 
 /// The tables of which a lake has files.
 pub async fn tables_with_files(store: &Store) -> Result<Vec<Table>, StoreError> {
@@ -77,6 +78,11 @@ pub(crate) fn heartbeat_run(path: &Path) -> Option<RunId> {
     RunId::parse(path.filename()?.strip_suffix(".json")?)
 }
 
+/// What a run says of itself when it has ended. Nobody but people and their programs reads it.
+pub(crate) fn report(run: &RunId) -> Path {
+    path(format!("{REPORTS}/{run}.json"))
+}
+
 pub(crate) fn probe_dir() -> Path {
     path(PROBE.to_owned())
 }
@@ -137,9 +143,13 @@ mod tests {
         let run = RunId::parse("r").unwrap();
         let published = published_file(Table::Links, PartitionDay::Undated, &run, 1);
         assert_eq!(published.as_ref(), "links/date=__HIVE_DEFAULT_PARTITION__/r-1.parquet");
-        for unpublished in
-            [segment(&run, Table::Links, 1), staged_file(&run, Table::Links, 1), record(1), heartbeat(&run)]
-        {
+        for unpublished in [
+            segment(&run, Table::Links, 1),
+            staged_file(&run, Table::Links, 1),
+            record(1),
+            heartbeat(&run),
+            report(&run),
+        ] {
             assert!(!unpublished.as_ref().ends_with(".parquet"));
             assert!(Table::ALL.iter().all(|table| !unpublished.as_ref().starts_with(table.name())));
         }

@@ -1,8 +1,7 @@
 //! The last stage: takes pages of rows, makes them count, makes them seen.
 
-use promptlake_flow::{Event, Held};
+use promptlake_flow::{Event, Held, Receiver};
 use promptlake_model::{Owner, PageBatch, SliceEnd, Table, Timestamp, UserEnd, UserStatus};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -147,7 +146,7 @@ impl Loader {
     /// he is done.
     pub async fn run(
         mut self,
-        input: mpsc::Receiver<Loading>,
+        input: Receiver<Loading>,
         tell_late: impl FnMut(Lacking),
     ) -> Result<Loaded, LoadError> {
         let loaded = self.load(input, tell_late).await;
@@ -159,7 +158,7 @@ impl Loader {
 
     async fn load(
         &mut self,
-        mut input: mpsc::Receiver<Loading>,
+        mut input: Receiver<Loading>,
         mut tell_late: impl FnMut(Lacking),
     ) -> Result<Loaded, LoadError> {
         let (commit_every, publish_every) =

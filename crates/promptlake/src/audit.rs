@@ -42,7 +42,8 @@ struct SampleText {
 /// Audits a lake, and repairs it where that is asked for. What it lacks goes to standard output.
 pub(crate) async fn audit(arguments: AuditArguments) -> Result<Outcome, Failure> {
     let AuditArguments { file, overrides, sample, seed, repair, progress } = arguments;
-    let run = RunArguments { file, overrides, shard: None, reread: None, take_over: None, progress };
+    let (shard, reread, take_over, report) = (None, None, None, None);
+    let run = RunArguments { file, overrides, shard, reread, take_over, progress, report };
     let what_follows_stop = if repair { run::WHAT_FOLLOWS_STOP } else { "what was read by now is compared" };
     let context = Context::new(&run, what_follows_stop)?;
     let sources = graph_sources(&context)?;
@@ -55,7 +56,16 @@ pub(crate) async fn audit(arguments: AuditArguments) -> Result<Outcome, Failure>
     if repair {
         // It reads the books itself, once it has finished what ended runs left.
         drop(auditor);
-        context.with_progress(Box::pin(put_right(&context, sources, draw))).await
+        let repairing = async {
+            match context.with_progress(Box::pin(put_right(&context, sources, draw))).await {
+                Ok(Some((ran, text))) => {
+                    context.conclude(Ok(Some(ran)), |summary| tell_repaired(&text, summary))
+                }
+                Ok(None) => context.conclude(Ok(None), |_| {}),
+                Err(failure) => context.conclude(Err(failure), |_| {}),
+            }
+        };
+        context.kept_account_of(repairing).await
     } else {
         context.with_progress(Box::pin(look(&context, sources, auditor, draw))).await
     }
@@ -96,7 +106,8 @@ async fn look(
     let unresolved = run::name_unresolved(&tenants);
     let extract = |pages| tenants.extract(plans, pages, context.stop.clone());
     let load = |rows| auditor.run(rows, &windows, stdout::print_by_day);
-    let ended = topology::flow(extract, context.transformer(now), load, context.pool.clone()).await;
+    let ended =
+        topology::flow(extract, context.transformer(now), load, context.pool.clone(), &context.waits).await;
     let summary = context.summary(None, unresolved);
     if let Ok(audited) = &ended.load {
         let came_through = ended.extract.is_ok() && ended.transform.is_ok() && !context.stop.is_cancelled();
@@ -106,26 +117,29 @@ async fn look(
     conclude(ended, context.stop.is_cancelled(), &summary)
 }
 
-/// Reads the sample as a run reads what is new: what is known is dropped, the rest added.
+/// Reads the sample as a run reads what is new: what is known is dropped, the rest added. Nothing where a stop came before
+/// anything was begun.
 async fn put_right(
     context: &Context,
     sources: &[GraphSource],
     draw: (SampleSize, u64),
-) -> Result<Outcome, Failure> {
-    let Some(mut tenants) = run::find_users(context, sources).await? else { return Ok(Outcome::Interrupted) };
+) -> Result<Option<(Ran, SampleText)>, Failure> {
+    let Some(mut tenants) = run::find_users(context, sources).await? else { return Ok(None) };
     let now = run::honest_now(context.clock, tenants.server_time());
     let loader = context.open_lake().await?.check_coverage(now).await?;
     // Users of whom another run holds rows that are not published end this one, as they end any run.
     let Sample { plans, text, .. } = Sample::draw(context, &mut tenants, loader.books(), draw, |_| false);
     let reading = Reading { tenants, plans, loader, now };
-    let Ran { ended, unresolved } = run::read_into(context, reading, stdout::print_by_day).await?;
-    let summary = context.summary(ended.load.as_ref().ok().copied(), unresolved);
-    let added = ended.load.is_ok().then(|| {
+    let ran = run::read_into(context, reading, stdout::print_by_day).await?;
+    Ok(Some((ran, text)))
+}
+
+fn tell_repaired(text: &SampleText, summary: &Summary) {
+    let added = summary.loaded.map(|_| {
         let (records, rejects) = (summary.counts.new_records, summary.counts.rejects);
         format!("added     {}\n", lacking_text(records, rejects))
     });
     log_lines::tell_summary(format_args!("\n{text}\n{}{summary}", added.unwrap_or_default()));
-    ended.conclude(&summary)
 }
 
 impl Sample {

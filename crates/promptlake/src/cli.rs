@@ -137,6 +137,10 @@ pub(crate) struct RunArguments {
     /// How progress is shown.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) progress: ProgressMode,
+    /// Write what came of the run to a file, as JSON with the fields that schemas/report.md documents. The lake has it as
+    /// well, as `_promptlake/reports/<run id>.json`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -45,13 +45,17 @@ pub(crate) struct Failure {
 
 impl Outcome {
     pub(crate) fn exit_code(self) -> ExitCode {
+        ExitCode::from(self.code())
+    }
+
+    pub(crate) const fn code(self) -> u8 {
         match self {
-            Self::Done => ExitCode::SUCCESS,
-            Self::DoneWithFailures => ExitCode::from(3),
-            Self::Found => ExitCode::from(7),
+            Self::Done => 0,
+            Self::DoneWithFailures => 3,
+            Self::Found => 7,
             // As a shell has it for a process that ended by SIGINT.
-            Self::Interrupted => ExitCode::from(130),
-            Self::WouldFail(blame) => ExitCode::from(blame as u8),
+            Self::Interrupted => 130,
+            Self::WouldFail(blame) => blame as u8,
         }
     }
 }

@@ -59,7 +59,8 @@ struct FilesForecast {
 /// Says what a run of a pipeline file would do.
 pub(crate) async fn forecast(arguments: PlanArguments) -> Result<Outcome, Failure> {
     let PlanArguments { file, overrides, shard, reread, json } = arguments;
-    let run = RunArguments { file, overrides, shard, reread, take_over: None, progress: ProgressMode::Off };
+    let (progress, take_over, report) = (ProgressMode::Off, None, None);
+    let run = RunArguments { file, overrides, shard, reread, take_over, progress, report };
     let context = Context::new(&run, "nothing was begun")?;
     let forecast = match &context.pipeline.source {
         Source::Graph(sources) => match Box::pin(of_tenants(&context, sources)).await? {

@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use promptlake_extract::{ExtractError, Extracted, PAGE_MEMORY_FACTOR, RunContext, UserTallies};
-use promptlake_flow::{Event, Held, RequestKind};
+use promptlake_flow::{Event, Held, RequestKind, Sender};
 use promptlake_load::{RawRecords, RawTable, RawTableError, RecordGroup, Store};
 use promptlake_model::{PageForm, RawPage, SavedFile, Slice, SliceEnd, SliceOutcome, SliceScope, TenantId};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
@@ -40,7 +39,7 @@ impl LakeReader {
     pub(crate) async fn extract(
         self,
         slices: Vec<Arc<Slice>>,
-        pages: mpsc::Sender<Extracted>,
+        pages: Sender<Extracted>,
         stop: CancellationToken,
     ) -> Result<(), ExtractError> {
         let mut reading =
@@ -54,7 +53,7 @@ impl LakeReader {
 /// The files of a lake being read.
 struct Reading<'a> {
     source: &'a LakeReader,
-    pages: mpsc::Sender<Extracted>,
+    pages: Sender<Extracted>,
     /// The caller's stop, and what a receiver that is gone comes to.
     stop: CancellationToken,
     users: UserTallies,

@@ -1,7 +1,7 @@
 //! `promptlake run`: settings to a source and a lake, the flow between them, and what there is to say about it.
 
 use std::convert::Infallible;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use promptlake_extract::{RunContext, UserRef};
@@ -24,6 +24,7 @@ use crate::plan;
 use crate::progress::{Bounds, Progress, ProgressMode};
 use crate::settings::{self, Compression, Destination, GraphSource, Override, Pipeline, Source};
 use crate::source::{self, Limits};
+use crate::stage_waits::StageWaits;
 use crate::stdout;
 use crate::stopping;
 use crate::summary::Summary;
@@ -46,11 +47,12 @@ pub(crate) struct Context {
     pub(crate) run: Run,
     pub(crate) clock: Clock,
     pub(crate) pool: ComputePool,
-    tally: Arc<Tally>,
+    pub(crate) tally: Arc<Tally>,
     pub(crate) shares: Shares,
     /// What pages and their rows may hold, from the request that fetches them until they are gathered: the bound of
     /// both channels together.
     pages_budget: ByteBudget,
+    pub(crate) waits: StageWaits,
     pub(crate) chance_seed: u64,
     pub(crate) shard: Option<Shard>,
     take_over: Option<RunId>,
@@ -62,22 +64,24 @@ pub(crate) struct Context {
     /// What comes of a stop, in words.
     what_follows_stop: &'static str,
     progress: ProgressMode,
+    /// Where the report is to be written beside the lake.
+    pub(crate) report_file: Option<PathBuf>,
 }
 
 /// Runs a pipeline file to its end, and says on standard error how it went.
 pub(crate) async fn run(arguments: RunArguments) -> Result<Outcome, Failure> {
     let context = Context::new(&arguments, WHAT_FOLLOWS_STOP)?;
-    let ran = context.with_progress(async {
-        match &context.pipeline.source {
-            Source::Graph(sources) => Box::pin(run_graph(&context, sources)).await,
-            Source::Files(source) => Box::pin(run_files(&context, source)).await,
-            Source::Lake(source) => Box::pin(run_lake(&context, source)).await,
-        }
-    });
-    let Some(ran) = ran.await? else { return Ok(Outcome::Interrupted) };
-    let summary = context.summary(ran.ended.load.as_ref().ok().copied(), ran.unresolved);
-    log_lines::tell_summary(&summary);
-    ran.ended.conclude(&summary)
+    let running = async {
+        let ran = context.with_progress(async {
+            match &context.pipeline.source {
+                Source::Graph(sources) => Box::pin(run_graph(&context, sources)).await,
+                Source::Files(source) => Box::pin(run_files(&context, source)).await,
+                Source::Lake(source) => Box::pin(run_lake(&context, source)).await,
+            }
+        });
+        context.conclude(ran.await, |summary| log_lines::tell_summary(summary))
+    };
+    context.kept_account_of(running).await
 }
 
 /// The command of this run, to be typed again. It holds no secret: none can be given as an argument.
@@ -122,10 +126,12 @@ impl Context {
         let shares = Shares::of(pipeline.run.memory_limit.bytes(), readers);
         refuse_shard(arguments, &pipeline)?;
         let pool = ComputePool::new(0).map_err(|error| Failure::internal(&error, "start"))?;
+        let waits = StageWaits::default();
         let id = RunId::new(started_at, chance.random());
         log_lines::name_run(&id);
         Ok(Self {
-            pages_budget: ByteBudget::new(shares.pages_bytes),
+            pages_budget: ByteBudget::new(shares.pages_bytes).noting(waits.extract_output.clone()),
+            waits,
             shares,
             run: Run {
                 id,
@@ -141,6 +147,7 @@ impl Context {
             stop: stopping::on_signals(what_follows_stop)?,
             what_follows_stop,
             progress: arguments.progress,
+            report_file: arguments.report.clone(),
             pipeline,
             clock,
             pool,
@@ -362,7 +369,8 @@ pub(crate) async fn read_into(
     let stop = context.stop.clone();
     let extract = |pages| tenants.extract(plans, pages, stop);
     let load = |rows| loader.run(rows, tell_late);
-    let ended = topology::flow(extract, context.transformer(now), load, context.pool.clone()).await;
+    let ended =
+        topology::flow(extract, context.transformer(now), load, context.pool.clone(), &context.waits).await;
     Ok(Ran { ended, unresolved })
 }
 
@@ -378,7 +386,7 @@ async fn run_files(context: &Context, source: &settings::FilesSource) -> Result<
     let extract = |pages| async move { files.extract(slices, pages, stop).await };
     let transformer = context.transformer(now);
     let load = |rows| loader.run(rows, drop);
-    let ended = topology::flow(extract, transformer, load, context.pool.clone()).await;
+    let ended = topology::flow(extract, transformer, load, context.pool.clone(), &context.waits).await;
     Ok(Some(Ran { ended, unresolved: Vec::new() }))
 }
 
@@ -392,7 +400,8 @@ async fn run_lake(context: &Context, source: &settings::LakeSource) -> Result<Op
         new.map(|file| plan::slice(&context.slice_ids, LakeReader::TENANT, SliceScope::File(file))).collect();
     let extract = |pages| reader.extract(slices, pages, context.stop.clone());
     let load = |rows| loader.run(rows, drop);
-    let ended = topology::flow(extract, context.transformer(now), load, context.pool.clone()).await;
+    let ended =
+        topology::flow(extract, context.transformer(now), load, context.pool.clone(), &context.waits).await;
     Ok(Some(Ran { ended, unresolved: Vec::new() }))
 }
 

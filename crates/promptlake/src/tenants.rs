@@ -7,9 +7,9 @@ use futures::future::join_all;
 use promptlake_extract::{
     DiscoveredUser, Discovery, ExtractError, Extracted, RunContext, Unresolved, UserPlan, UserSelection,
 };
+use promptlake_flow::Sender;
 use promptlake_load::{Books, Draw, Shard};
 use promptlake_model::{Owner, SliceIds, TenantId, Timestamp, UserProfile, Window};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::credential::NotReady;
@@ -159,7 +159,7 @@ impl Populated<'_> {
     pub(crate) async fn extract(
         mut self,
         plans: Plans,
-        pages: mpsc::Sender<Extracted>,
+        pages: Sender<Extracted>,
         stop: CancellationToken,
     ) -> Result<(), ExtractError> {
         let asked = self.tenants.iter().zip(plans.0).map(async |((connected, _), plans)| {

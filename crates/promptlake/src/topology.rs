@@ -1,13 +1,15 @@
 //! The flow on one screen: three stages and the two bounded channels between them.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use promptlake_extract::{ExtractError, Extracted};
-use promptlake_flow::{ComputePool, Held, JobPanicked};
+use promptlake_flow::{ComputePool, Held, JobPanicked, Receiver, Sender, Waits, channel};
 use promptlake_load::{LoadError, Loading};
 use promptlake_transform::Transformer;
-use tokio::sync::mpsc;
+
+use crate::stage_waits::StageWaits;
 
 /// Items that wait between two stages. Few: what they weigh is bounded by the permits that they carry, and more of
 /// them would only lie about.
@@ -26,43 +28,52 @@ pub(crate) struct Ended<T> {
 /// Runs the three stages until all have ended. A stage that ends early closes its channels, which ends its
 /// neighbours: upstream nothing more is asked, downstream what came is committed.
 pub(crate) async fn flow<T, E, L>(
-    extract: impl FnOnce(mpsc::Sender<Extracted>) -> E,
+    extract: impl FnOnce(Sender<Extracted>) -> E,
     transformer: Transformer,
-    load: impl FnOnce(mpsc::Receiver<Loading>) -> L,
+    load: impl FnOnce(Receiver<Loading>) -> L,
     pool: ComputePool,
+    waits: &StageWaits,
 ) -> Ended<T>
 where
     E: Future<Output = Result<(), ExtractError>>,
     L: Future<Output = Result<T, LoadError>>,
 {
-    let (pages, pages_waiting) = mpsc::channel(ITEMS_WAITING);
-    let (rows, rows_waiting) = mpsc::channel(ITEMS_WAITING);
+    let (pages, pages_waiting) = channel(ITEMS_WAITING);
+    let (rows, rows_waiting) = channel(ITEMS_WAITING);
+    let rows = rows.noting(waits.transform_output.clone());
     let (extract, transform, load) = tokio::join!(
-        extract(pages),
-        transform(pages_waiting, rows, Arc::new(transformer), pool),
-        load(rows_waiting),
+        extract(pages.noting(waits.extract_output.clone())),
+        transform(pages_waiting, rows, Arc::new(transformer), pool, &waits.transform_input),
+        load(rows_waiting.noting(waits.load_input.clone())),
     );
     Ended { extract, transform, load }
 }
 
 /// Pages to rows, several at once, in the order they came.
 async fn transform(
-    pages: mpsc::Receiver<Extracted>,
-    rows: mpsc::Sender<Loading>,
+    pages: Receiver<Extracted>,
+    rows: Sender<Loading>,
     transformer: Arc<Transformer>,
     pool: ComputePool,
+    starved: &Waits,
 ) -> Result<(), JobPanicked> {
     let at_once = pool.threads() + PAGES_AHEAD;
+    let in_work = Cell::new(0_usize);
     let waiting = stream::unfold(pages, async |mut pages| Some((pages.recv().await?, pages)));
-    let mut transformed = std::pin::pin!(
-        waiting.map(|item| transform_item(item, Arc::clone(&transformer), &pool)).buffered(at_once)
-    );
+    let transforming = waiting.map(|item| {
+        in_work.update(|items| items + 1);
+        let transforming = transform_item(item, Arc::clone(&transformer), &pool);
+        transforming.inspect(|_| in_work.update(|items| items - 1))
+    });
+    let mut transformed = std::pin::pin!(transforming.buffered(at_once));
     loop {
+        // Whoever has something in work does not wait for more.
+        let next = starved.during_while(transformed.next(), || in_work.get() == 0);
         let next = tokio::select! {
             biased;
             // The loader has failed, and says why: nobody waits for a source that may be shut for an hour.
             () = rows.closed() => return Ok(()),
-            next = transformed.next() => next,
+            next = next => next,
         };
         let Some(item) = next else { return Ok(()) };
         if rows.send(item?).await.is_err() {

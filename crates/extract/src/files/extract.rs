@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use object_store::{GetOptions, ObjectStore};
-use promptlake_flow::{BytePermit, Event, Held, RequestKind};
+use promptlake_flow::{BytePermit, Event, Held, RequestKind, Sender};
 use promptlake_model::{Owner, RawPage, SavedFile, Slice, SliceEnd, SliceOutcome, SliceScope};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::FilesSource;
@@ -15,7 +14,6 @@ use super::list::{FileForm, saved_file};
 use super::owners::{OwnerRule, OwnersSeen};
 use super::pieces::{Piece, pieces};
 use super::survey::{Part, survey_document, survey_lines};
-use crate::extracted::Outlet;
 use crate::{ExtractError, Extracted, PAGE_MEMORY_FACTOR, RefusedFile, UserTallies};
 
 /// A file to read, and whose it is.
@@ -35,7 +33,7 @@ enum FileEnd {
 /// The files being read.
 struct Reading<'a> {
     source: &'a FilesSource,
-    outlet: Outlet,
+    outlet: Sender<Extracted>,
     /// The caller's stop, and what a receiver that is gone comes to.
     stop: CancellationToken,
     users: UserTallies,
@@ -52,7 +50,7 @@ impl FilesSource {
     pub async fn extract(
         &self,
         slices: Vec<Arc<Slice>>,
-        out: mpsc::Sender<Extracted>,
+        out: Sender<Extracted>,
         stop: CancellationToken,
     ) -> Result<(), ExtractError> {
         let surveyed = tokio::select! {
@@ -60,12 +58,8 @@ impl FilesSource {
             () = stop.cancelled() => return Ok(()),
             surveyed = self.survey_all(slices) => surveyed?,
         };
-        let mut reading = Reading {
-            source: self,
-            outlet: Outlet(out),
-            stop: stop.child_token(),
-            users: UserTallies::default(),
-        };
+        let mut reading =
+            Reading { source: self, outlet: out, stop: stop.child_token(), users: UserTallies::default() };
         let read = reading.read_all(&surveyed).await;
         reading.end_users(read.as_ref().err()).await;
         read
@@ -135,7 +129,7 @@ impl FilesSource {
 impl Reading<'_> {
     async fn read_all(&mut self, files: &[Surveyed]) -> Result<(), ExtractError> {
         for Surveyed { slice, rule } in files {
-            if self.stop.is_cancelled() || self.outlet.0.is_closed() {
+            if self.stop.is_cancelled() || self.outlet.is_closed() {
                 self.stop.cancel();
                 return Ok(());
             }

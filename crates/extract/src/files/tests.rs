@@ -8,11 +8,10 @@ use flate2::write::GzEncoder;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use promptlake_flow::{ByteBudget, Clock, ComputePool, Silent};
+use promptlake_flow::{ByteBudget, Clock, ComputePool, Silent, channel};
 use promptlake_model::{
     PageForm, Slice, SliceId, SliceIds, SliceOutcome, SliceScope, TenantId, UserId, UserStatus,
 };
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{FilesSettings, FilesSource};
@@ -80,7 +79,7 @@ impl Bench {
             Arc::new(Slice { id: SliceId(id), tenant: self.settings.tenant, scope })
         };
         let slices = (0..).zip(source.list().await?).map(slice).collect();
-        let (sender, mut receiver) = mpsc::channel(1);
+        let (sender, mut receiver) = channel(1);
         let collection = async {
             while let Some(item) = receiver.recv().await {
                 read.take(item);
@@ -295,7 +294,7 @@ async fn a_file_that_changed_is_not_the_one_that_was_listed() {
     let file = source.list().await.unwrap().remove(0);
     let bench = bench.with("a.json", format!("{PAGE} ")).await;
     let slice = Slice { id: SliceId(0), tenant: bench.settings.tenant, scope: SliceScope::File(file) };
-    let (sender, _receiver) = mpsc::channel(1);
+    let (sender, _receiver) = channel(1);
     let error = source.extract(vec![Arc::new(slice)], sender, CancellationToken::new()).await.unwrap_err();
     assert!(matches!(error, ExtractError::FileChanged { .. }), "{error}");
 }
@@ -309,7 +308,7 @@ async fn a_stop_ends_what_was_begun() {
         Arc::new(Slice { id: SliceId(id), tenant: bench.settings.tenant, scope: SliceScope::File(file) })
     };
     let slices: Vec<_> = (0..).zip(source.list().await.unwrap()).map(slice).collect();
-    let (sender, mut receiver) = mpsc::channel(1);
+    let (sender, mut receiver) = channel(1);
     let stop = CancellationToken::new();
     let collection = async {
         let mut read = Read::default();

@@ -7,15 +7,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use promptlake_flow::Sender;
 use promptlake_model::SliceScope;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{GraphClient, Shared};
 use super::gate::AWAY_MAX;
 use super::slice::Reread;
 use super::user::{Standing, UserReading};
-use crate::extracted::Outlet;
 use crate::{ExtractError, Extracted, UserPlan};
 
 /// A tenant in which so many users are forbidden, and nobody is answered or was ever read, has not consented: asking fifty
@@ -25,7 +25,7 @@ const FORBIDDEN_MAX: usize = 20;
 /// One call of [`GraphClient::extract`].
 pub(crate) struct Extraction<'a> {
     pub(crate) shared: &'a Shared,
-    pub(crate) outlet: Outlet,
+    pub(crate) outlet: Sender<Extracted>,
     /// Cancelled by the caller's stop, by what is fatal, and when nobody receives any more.
     pub(crate) halt: CancellationToken,
     /// A permit for each slice that is read at once, whoever's it is: as many as requests may be under way, and as many
@@ -60,14 +60,14 @@ impl GraphClient {
     pub async fn extract(
         &self,
         plans: impl IntoIterator<Item = UserPlan>,
-        out: mpsc::Sender<Extracted>,
+        out: Sender<Extracted>,
         stop: CancellationToken,
     ) -> Result<(), ExtractError> {
         let plans: Vec<UserPlan> = plans.into_iter().collect();
         check_plans(&plans)?;
         let run = Extraction {
             shared: &self.shared,
-            outlet: Outlet(out),
+            outlet: out,
             halt: stop.child_token(),
             readers: Semaphore::new(self.shared.settings.concurrency + AWAY_MAX),
             unfinished: Mutex::default(),
@@ -80,7 +80,7 @@ impl GraphClient {
         };
         // Also one that waits at the gate hears at once that nobody receives any more.
         let until_nobody_receives = async {
-            run.outlet.0.closed().await;
+            run.outlet.closed().await;
             run.halt.cancel();
             std::future::pending::<()>().await;
         };
@@ -160,7 +160,7 @@ impl Extraction<'_> {
     }
 
     fn is_halted(&self) -> bool {
-        self.halt.is_cancelled() || self.outlet.0.is_closed()
+        self.halt.is_cancelled() || self.outlet.is_closed()
     }
 
     fn count(&self, standing: Standing) {

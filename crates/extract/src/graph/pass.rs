@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use promptlake_flow::Held;
+use promptlake_flow::{Held, Sender};
 use promptlake_model::{AppClasses, Owner, PageForm, RawPage, Slice, Window};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -16,7 +16,6 @@ use super::part::{FailedAt, Part};
 use super::repeats::Repeats;
 use super::trail::Trail;
 use super::verdict::Verdict;
-use crate::extracted::Outlet;
 use crate::{ExtractError, Extracted};
 
 /// What was read.
@@ -58,7 +57,7 @@ pub(crate) enum Broken {
 /// Reads lists of one user.
 pub(crate) struct ListReader<'a> {
     pub(crate) shared: &'a Shared,
-    pub(crate) outlet: &'a Outlet,
+    pub(crate) outlet: &'a Sender<Extracted>,
     /// Nothing more is asked once it is cancelled; what is on its way is dropped.
     pub(crate) halt: &'a CancellationToken,
     /// Cancelled with the first page: Graph answers for this user.

@@ -10,13 +10,12 @@ use bytes::Bytes;
 use futures::StreamExt;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use promptlake_flow::{ByteBudget, Clock, ComputePool, Event, Observer};
+use promptlake_flow::{ByteBudget, Clock, ComputePool, Event, Observer, channel};
 use promptlake_model::{
     AppClasses, Owner, Slice, SliceId, SliceIds, SliceOutcome, SliceScope, TenantId, Timestamp, UserEnd,
     UserId, UserProfile, Window,
 };
 use secrecy::ExposeSecret;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::settings::tests::settings;
@@ -219,7 +218,7 @@ impl Bench {
     }
 
     pub(crate) async fn extract(&self, plans: Vec<UserPlan>) -> Outcome {
-        let (sender, mut receiver) = mpsc::channel(4);
+        let (sender, mut receiver) = channel(4);
         let extraction = self.client.extract(plans, sender, self.stop.clone());
         let (pages, slices, users, windows) = Default::default();
         let mut outcome = Outcome { result: Ok(()), pages, slices, users, windows };

@@ -8,10 +8,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use promptlake_extract::{ExtraRoots, Extracted, GraphSettings, UserPlan};
+use promptlake_flow::channel;
 use promptlake_model::UserStatus;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::authority::Authority;
@@ -42,7 +42,7 @@ async fn graph(State(twin): State<Arc<String>>, request: Request) -> Response {
 /// How each user ended, and why.
 async fn ends(settings: GraphSettings, plans: Vec<UserPlan>) -> Vec<(String, UserStatus, Option<String>)> {
     let client = client(settings);
-    let (sender, mut receiver) = mpsc::channel(1);
+    let (sender, mut receiver) = channel(1);
     let collection = async {
         let mut ends = Vec::new();
         while let Some(item) = receiver.recv().await {

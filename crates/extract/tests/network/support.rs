@@ -6,14 +6,13 @@ use axum::Router;
 use promptlake_extract::{
     ApiVersion, Credential, ExtraRoots, Extracted, GraphClient, GraphSettings, RunContext, UserPlan,
 };
-use promptlake_flow::{ByteBudget, Clock, ComputePool, Silent};
+use promptlake_flow::{ByteBudget, Clock, ComputePool, Silent, channel};
 use promptlake_model::{
     AppClasses, Owner, Slice, SliceId, SliceIds, SliceOutcome, SliceScope, TenantId, Timestamp, UserStatus,
     Window,
 };
 use secrecy::SecretString;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -79,7 +78,7 @@ pub(crate) async fn extract(
     client: &GraphClient,
     plans: Vec<UserPlan>,
 ) -> (Vec<String>, Vec<UserStatus>, usize) {
-    let (sender, mut receiver) = mpsc::channel(1);
+    let (sender, mut receiver) = channel(1);
     let collection = async {
         let (mut bodies, mut users, mut whole) = (vec![], vec![], 0);
         while let Some(item) = receiver.recv().await {

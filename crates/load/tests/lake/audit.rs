@@ -7,10 +7,9 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
-use promptlake_flow::{Clock, ComputePool, Silent};
+use promptlake_flow::{Clock, ComputePool, Silent, channel};
 use promptlake_load::{Audited, Auditor, Lacking, Loading, Means, Store};
 use promptlake_model::{Owner, PageReading, PartitionDay, RecordId, RejectKey, RunId, Timestamp, Window};
-use tokio::sync::mpsc;
 
 use crate::common;
 use crate::common::{DAY_MICROS, PAGES_A_USER, Plan, RECORDS_A_PAGE, START_MICROS, held, items, owner};
@@ -32,7 +31,7 @@ async fn open(store: &Store, known_bytes: usize, lacking_bytes: usize) -> Audito
 type Told = BTreeMap<(u128, Option<PartitionDay>), (u64, usize)>;
 
 async fn compare(auditor: Auditor, read_again: Vec<Loading>) -> (Audited, Told) {
-    let (sender, receiver) = mpsc::channel(read_again.len().max(1));
+    let (sender, receiver) = channel(read_again.len().max(1));
     for item in read_again {
         sender.send(item).await.unwrap();
     }
@@ -176,7 +175,7 @@ async fn what_was_not_asked_for_is_not_lacking() {
     let at = |hour: i64| Timestamp::from_micros(START_MICROS + hour * 3_600_000_000);
     // Five hours of one user, and nothing of the other.
     let windows = [(owner(1), vec![Window::new(at(2), at(5)).unwrap(), Window::new(at(9), at(11)).unwrap()])];
-    let (sender, receiver) = mpsc::channel(100);
+    let (sender, receiver) = channel(100);
     for item in all_items(1..3).await {
         sender.send(item).await.unwrap();
     }

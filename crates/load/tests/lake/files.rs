@@ -11,12 +11,12 @@ use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::basic::{Compression, Encoding};
 use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader};
+use promptlake_flow::channel;
 use promptlake_load::{Loading, Store};
 use promptlake_model::{
     PageBatch, PageReading, PartitionDay, RecordId, RecordKey, SCHEMA_VERSION, Slice, Table, TableRows,
     Timestamp,
 };
-use tokio::sync::mpsc;
 
 /// The rows of a page of [`text_page`].
 const PAGE_ROWS: u64 = 200;
@@ -95,7 +95,7 @@ async fn published(scene: Scene) -> BTreeMap<String, Bytes> {
     let (gather_bytes, target_file_bytes) = (scene.gather_bytes, scene.target_bytes);
     let plan = Plan { gather_bytes, target_file_bytes, ..Plan::new(1, [1]) };
     let loader = open(Store::new(Arc::clone(&objects) as _), &plan).await.unwrap();
-    let (sender, receiver) = mpsc::channel(1);
+    let (sender, receiver) = channel(1);
     let feed = async move {
         let slice = slice(0, 1);
         for index in 0..scene.days * scene.pages_a_day {

@@ -29,6 +29,7 @@ pub(crate) async fn check(arguments: CheckArguments) -> Result<Outcome, Failure>
         reread: None,
         take_over: None,
         progress: ProgressMode::Off,
+        report: None,
     };
     match Context::new(&run, "nothing is left behind") {
         Ok(context) => {

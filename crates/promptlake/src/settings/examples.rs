@@ -71,6 +71,7 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("run.heartbeat", r#"heartbeat = "30s""#),
     ("run.stale_after", r#"stale_after = "10m""#),
     ("run.deadline", r#"deadline = "2h""#),
+    ("run.metrics_file", r#"metrics_file = "/var/lib/node_exporter/promptlake.prom""#),
 ];
 
 /// "write …", in the words of where the setting was typed.

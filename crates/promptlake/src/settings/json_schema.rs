@@ -137,6 +137,11 @@ pub(super) const SETTINGS: &[(&str, Shape, &str)] = &[
     ("run.heartbeat", Duration, "How often a run says that it lives. Default: 30s."),
     ("run.stale_after", Duration, "When a run that says nothing counts as dead. Default: 10m."),
     ("run.deadline", Duration, "How long a run may take; then it stops as on a signal."),
+    (
+        "run.metrics_file",
+        Text,
+        "Metrics for Prometheus, as a text file that is written again every 15 s; its name ends in .prom.",
+    ),
 ];
 
 impl Shape {

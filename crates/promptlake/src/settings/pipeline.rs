@@ -204,8 +204,8 @@ pub(crate) struct Destination {
     pub(crate) compression: Compression,
 }
 
-/// What a run may use, and how often it makes its work durable and visible.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a run may use, how often it makes its work durable and visible, and where it says how it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RunLimits {
     /// For pages, rows, known keys, segments, encoders and uploads together; at least 128 MiB.
     pub(crate) memory_limit: ByteSize,
@@ -217,4 +217,6 @@ pub(crate) struct RunLimits {
     pub(crate) stale_after: TimeSpan,
     /// How long after its start a run stops as on a signal; `None` is never.
     pub(crate) deadline: Option<TimeSpan>,
+    /// A text file of metrics that is written again and again; its name ends in `.prom`.
+    pub(crate) metrics_file: Option<PathBuf>,
 }

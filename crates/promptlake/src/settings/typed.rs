@@ -222,6 +222,7 @@ pub(super) struct RunTable {
     pub(super) heartbeat: Option<Typed<TimeSpan>>,
     pub(super) stale_after: Option<Typed<TimeSpan>>,
     pub(super) deadline: Option<Typed<TimeSpan>>,
+    pub(super) metrics_file: Option<Typed<LocalPath>>,
 }
 
 /// A text where a `T` belongs; whether it is one is found out by [`Self::read`].

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
+use promptlake_flow::channel;
 use promptlake_model::UserStatus;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::graph::GraphSettings;
@@ -133,7 +133,7 @@ async fn a_stop_interrupts_a_long_wait() {
 #[tokio::test(start_paused = true)]
 async fn without_a_receiver_nothing_more_is_asked() {
     let bench = Bench::graph(|_| page(1, None));
-    let (sender, receiver) = mpsc::channel(1);
+    let (sender, receiver) = channel(1);
     drop(receiver);
     bench.client.extract(plans(40), sender, bench.stop.clone()).await.unwrap();
     assert_eq!(bench.asked().len(), 0);

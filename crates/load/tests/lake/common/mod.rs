@@ -13,7 +13,7 @@ use arrow::array::{
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use promptlake_flow::{ByteBudget, Clock, ComputePool, Held, Silent};
+use promptlake_flow::{ByteBudget, Clock, ComputePool, Held, Sender, Silent, channel};
 use promptlake_load::{
     FileCompression, LakeSettings, LoadError, Loaded, Loader, Loading, Means, Run, Scope, Shard, Store,
 };
@@ -22,7 +22,6 @@ use promptlake_model::{
     SavedFile, Slice, SliceEnd, SliceId, SliceOutcome, SliceScope, Table, TableRows, TenantId, Timestamp,
     UserEnd, UserId, UserProfile, UserStatus, Window,
 };
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// 2025-06-01T00:00:00Z.
@@ -204,7 +203,7 @@ pub(crate) async fn run_with_stale_after(
     let loader = open_with_stale_after(store, plan, stale_after).await?;
     let owners: Vec<Owner> = plan.users.iter().map(|user| owner(*user)).collect();
     let loader = loader.check_users(&owners).await?;
-    let (sender, receiver) = mpsc::channel(1);
+    let (sender, receiver) = channel(1);
     let users = plan.users.clone();
     let feed = async move {
         for (number, user) in users.into_iter().enumerate() {
@@ -221,14 +220,14 @@ pub(crate) async fn run_with_stale_after(
 
 /// A run under way that reads what it is sent.
 pub(crate) struct Fed {
-    pub(crate) sender: mpsc::Sender<Loading>,
+    pub(crate) sender: Sender<Loading>,
     pub(crate) loaded: tokio::task::JoinHandle<Result<Loaded, LoadError>>,
 }
 
 /// Starts a run that commits every item by itself, and waits for the next one.
 pub(crate) async fn start(store: Store, plan: &Plan, stale_after: Duration) -> Result<Fed, LoadError> {
     let loader = open_with_stale_after(store, plan, stale_after).await?;
-    let (sender, receiver) = mpsc::channel(1);
+    let (sender, receiver) = channel(1);
     let loaded = tokio::task::spawn_local(loader.run(receiver, drop));
     Ok(Fed { sender, loaded })
 }
@@ -252,7 +251,7 @@ impl Fed {
 /// Reads one page of one user; then his slice is cut off.
 pub(crate) async fn run_cut_off(store: Store, plan: &Plan) -> Result<Loaded, LoadError> {
     let loader = open(store, plan).await?;
-    let (sender, receiver) = mpsc::channel(8);
+    let (sender, receiver) = channel(8);
     let slice = slice(0, plan.users[0]);
     let end = SliceEnd { slice: Arc::clone(&slice), page_count: 1, outcome: SliceOutcome::CutOff };
     sender.send(held(page(&slice, plan.users[0], 0)).await).await.unwrap();
@@ -266,7 +265,7 @@ pub(crate) async fn run_cut_off(store: Store, plan: &Plan) -> Result<Loaded, Loa
 pub(crate) async fn run_and_stop(store: Store, plan: &Plan) -> Result<Loaded, LoadError> {
     let plan = &Plan { stop: CancellationToken::new(), ..plan.clone() };
     let loader = open(store, plan).await?;
-    let (sender, receiver) = mpsc::channel(1_000);
+    let (sender, receiver) = channel(1_000);
     for (number, user) in plan.users.iter().enumerate() {
         for item in items(u32::try_from(number).unwrap(), *user).await {
             sender.send(item).await.unwrap();
@@ -280,7 +279,7 @@ pub(crate) async fn run_and_stop(store: Store, plan: &Plan) -> Result<Loaded, Lo
 /// A page of undated records, and a thing that can't be read; on another day with each run.
 pub(crate) async fn run_undated_and_reject(store: Store, plan: &Plan) -> Result<Loaded, LoadError> {
     let loader = open(store, plan).await?;
-    let (sender, receiver) = mpsc::channel(8);
+    let (sender, receiver) = channel(8);
     let (slice, user) = (slice(0, plan.users[0]), plan.users[0]);
     let mut page = page(&slice, user, 0);
     for record in &mut page.records {
@@ -299,7 +298,7 @@ pub(crate) async fn run_undated_and_reject(store: Store, plan: &Plan) -> Result<
 /// The source does not know the user: not a page, and nothing is covered.
 pub(crate) async fn run_not_found(store: Store, plan: &Plan) -> Result<Loaded, LoadError> {
     let loader = open(store, plan).await?;
-    let (sender, receiver) = mpsc::channel(8);
+    let (sender, receiver) = channel(8);
     let (slice, user) = (slice(0, plan.users[0]), plan.users[0]);
     let outcome = SliceOutcome::CutOff;
     sender.send(Loading::SliceEnd(SliceEnd { slice, page_count: 0, outcome })).await.unwrap();
@@ -312,7 +311,7 @@ pub(crate) async fn run_not_found(store: Store, plan: &Plan) -> Result<Loaded, L
 /// A saved file with the first page of a user.
 pub(crate) async fn run_import(store: Store, plan: &Plan) -> Result<Loaded, LoadError> {
     let loader = open(store, plan).await?;
-    let (sender, receiver) = mpsc::channel(8);
+    let (sender, receiver) = channel(8);
     let user = plan.users[0];
     let file = SavedFile { path: "a.json".into(), bytes: 1, etag: "e".into() };
     let scope = SliceScope::File(file);
@@ -328,7 +327,7 @@ pub(crate) async fn run_import(store: Store, plan: &Plan) -> Result<Loaded, Load
 /// The same undated records in two slices of one user: they pass every window.
 pub(crate) async fn run_undated_twice(store: Store, plan: &Plan) -> Result<Loaded, LoadError> {
     let loader = open(store, plan).await?;
-    let (sender, receiver) = mpsc::channel(8);
+    let (sender, receiver) = channel(8);
     let user = plan.users[0];
     for number in 0..2 {
         let mut page = page(&slice(number, user), user, 0);

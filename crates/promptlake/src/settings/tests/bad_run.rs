@@ -114,6 +114,27 @@ hint: write deadline = "2h""#,
     ),
     (
         r#"[run]
+metrics_file = "/var/lib/node_exporter/promptlake.txt"
+"#,
+        r#"read lake.toml, line 5, column 16: run.metrics_file is "/var/lib/node_exporter/promptlake.txt", whose name does not end in .prom
+hint: write metrics_file = "/var/lib/node_exporter/promptlake.prom""#,
+    ),
+    (
+        r#"[run]
+metrics_file = "/srv/.prom"
+"#,
+        r#"read lake.toml, line 5, column 16: run.metrics_file is "/srv/.prom", whose name does not end in .prom
+hint: write metrics_file = "/var/lib/node_exporter/promptlake.prom""#,
+    ),
+    (
+        r#"[run]
+metrics_file = "s3://bucket/promptlake.prom"
+"#,
+        r#"read lake.toml, line 5, column 16: run.metrics_file has the scheme s3://, which this version does not support
+hint: a local path belongs here, such as "./lake" or "file:///srv/lake""#,
+    ),
+    (
+        r#"[run]
 commit_evry = "5m"
 "#,
         "read lake.toml, line 5, column 1: run.commit_evry is not a setting\nhint: did you mean commit_every?",

@@ -81,6 +81,7 @@ fn defaults() -> Pipeline {
             heartbeat: meant("30s"),
             stale_after: meant("10m"),
             deadline: None,
+            metrics_file: None,
         },
     }
 }
@@ -142,6 +143,7 @@ publish_every = "1m"
 heartbeat = "15s"
 stale_after = "60s"
 deadline = "90m"
+metrics_file = "file:///srv/metrics/promptlake.prom"
 "#;
 
 #[test]
@@ -193,6 +195,7 @@ fn a_real_tenant_with_every_setting() {
             heartbeat: meant("15s"),
             stale_after: meant("1m"),
             deadline: Some(meant("90m")),
+            metrics_file: Some("/srv/metrics/promptlake.prom".into()),
         },
     };
     assert_eq!(read(EVERY_SETTING, &[]), Ok(expected));

@@ -1,5 +1,7 @@
 //! `[run]`.
 
+use std::path::PathBuf;
+
 use super::section::{Limits, Section};
 use crate::settings::error::{Fault, Problem};
 use crate::settings::pipeline::RunLimits;
@@ -57,6 +59,7 @@ pub(super) fn limits(typed: &RunTable) -> Result<RunLimits, Problem> {
         heartbeat: RUN.within("heartbeat", typed.heartbeat.as_ref(), &HEARTBEAT)?,
         stale_after: RUN.within("stale_after", typed.stale_after.as_ref(), &STALE_AFTER)?,
         deadline: RUN.optional_within("deadline", typed.deadline.as_ref(), &DEADLINE)?,
+        metrics_file: metrics_file(typed)?,
     };
     let (commit, publish) = (limits.commit_every, limits.publish_every);
     if publish < commit {
@@ -73,4 +76,15 @@ pub(super) fn limits(typed: &RunTable) -> Result<RunLimits, Problem> {
         return Err(RUN.fault("stale_after", Fault::new(wrong).hint(hint)));
     }
     Ok(limits)
+}
+
+/// Whoever collects such files reads those of this name alone. And what stands there is written over: not a file of some
+/// other kind.
+fn metrics_file(typed: &RunTable) -> Result<Option<PathBuf>, Problem> {
+    let Some(path) = RUN.optional("metrics_file", typed.metrics_file.as_ref())? else { return Ok(None) };
+    if path.0.extension().is_none_or(|extension| extension != "prom") {
+        let fault = Fault::is(&path.0.to_string_lossy(), "whose name does not end in .prom");
+        return Err(RUN.fault("metrics_file", fault));
+    }
+    Ok(Some(path.0))
 }
