@@ -1,4 +1,4 @@
-//! `schemas/pipeline.json` as editors use it: it takes every pipeline file that we ship, and refuses what the program
+//! `schemas/pipeline.schema.json` as editors use it: it takes every pipeline file that we ship, and refuses what the program
 //! refuses by name or kind.
 #![expect(clippy::unwrap_used, reason = "what a test does not get, fails it")]
 
@@ -19,7 +19,7 @@ print(",".join(sorted({".".join(map(str, error.absolute_path)) or "/" for error 
 "#;
 
 fn wrong(toml: &str) -> String {
-    let schema = root().join("schemas/pipeline.json");
+    let schema = root().join("schemas/pipeline.schema.json");
     let mut command = Command::new(python());
     command.args(["-c", SCRIPT]).arg(schema).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -64,6 +64,31 @@ fn what_the_program_refuses_by_name_or_kind_is_refused() {
 #[test]
 fn the_program_prints_it() {
     let printed = bare_command().args(["schema", "pipeline"]).output().unwrap();
-    let file = std::fs::read(root().join("schemas/pipeline.json")).unwrap();
+    let file = std::fs::read(root().join("schemas/pipeline.schema.json")).unwrap();
     assert!(printed.status.success() && printed.stdout == file);
+}
+
+#[test]
+fn every_file_that_init_writes_is_taken() {
+    let folder = promptlake_tests::lake::Lake::new();
+    let file = folder.path().with_file_name("pipeline.toml");
+    let ids = ["--tenant-id", "aaaabbbb-0000-cccc-1111-dddd2222eeee"];
+    let app = ["--client-id", "04b07795-8ddb-461a-bbee-02f9e1bf7b46"];
+    let onelake = "abfss://copilot@onelake.dfs.fabric.microsoft.com/my.Lakehouse/Files/lake";
+    for arguments in [
+        vec!["--emulator"],
+        [&ids[..], &app].concat(),
+        [&ids[..], &app, &["--credential", "certificate", "--users", "pilot.csv", "--start", "2025-01-01"]]
+            .concat(),
+        [&ids[..], &app, &["--credential", "workload_identity", "--destination", "s3://bucket/lake"]]
+            .concat(),
+        [&ids[..], &app, &["--credential", "managed_identity", "--destination", onelake]].concat(),
+        [&ids[..], &["--credential", "token", "--destination", "gs://bucket/lake"]].concat(),
+    ] {
+        let mut command = bare_command();
+        command.arg("init").arg(&file).arg("--force").args(&arguments).stdin(Stdio::null());
+        let written = command.output().unwrap();
+        assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
+        assert_eq!(wrong(&std::fs::read_to_string(&file).unwrap()), "", "{arguments:?}");
+    }
 }

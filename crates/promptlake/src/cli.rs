@@ -62,6 +62,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a commented pipeline file; asks on a terminal for what no argument says.
+    Init(InitArguments),
     /// Bring what is new into the lake.
     Run(RunArguments),
     /// Try everything that a run needs, and say of what is missing what to do. Reads nothing into the lake.
@@ -113,6 +115,40 @@ pub(crate) enum SchemaCommand {
 fn table(name: &str) -> Result<Table, String> {
     let names = Table::ALL.map(Table::name).join(", ");
     Table::ALL.into_iter().find(|table| table.name() == name).ok_or_else(|| format!("write one of {names}"))
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// The pipeline file to write.
+    #[arg(default_value = "promptlake.toml")]
+    pub(crate) file: PathBuf,
+    /// The directory (tenant) id of the app registration.
+    #[arg(long, value_name = "GUID")]
+    pub(crate) tenant_id: Option<String>,
+    /// The application (client) id of the app registration.
+    #[arg(long, value_name = "GUID")]
+    pub(crate) client_id: Option<String>,
+    /// How the app proves who it is: `client_secret` (default), `certificate`, `workload_identity`, `managed_identity` or
+    /// `token`. The secret itself is never asked for.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) credential: Option<String>,
+    /// Whose history is asked for: `licensed` (default), the object id of a group, or a CSV file with a column id or
+    /// userPrincipalName.
+    #[arg(long, value_name = "licensed|GUID|FILE.csv")]
+    pub(crate) users: Option<String>,
+    /// Where the history of a new user begins: a date such as 2025-01-01, or a duration back from now such as 30d
+    /// (default).
+    #[arg(long, value_name = "DATE|DURATION")]
+    pub(crate) start: Option<String>,
+    /// Where the lake shall be: a folder (default: ./lake) or the URL of a bucket.
+    #[arg(long, value_name = "URL")]
+    pub(crate) destination: Option<String>,
+    /// Write a file that reads what `promptlake emulate` serves, and ask nothing.
+    #[arg(long, conflicts_with_all = ["tenant_id", "client_id", "credential", "users", "start"])]
+    pub(crate) emulator: bool,
+    /// Replace the file where it is there already.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
@@ -254,11 +290,14 @@ fn sample_size(text: &str) -> Result<SampleSize, String> {
     weeks.ok_or_else(|| format!("write a number from 1 to {USER_WEEKS_MAX}, or all"))
 }
 
+/// Where the emulator listens unless it is told otherwise; a file that `init` writes for it names this port.
+pub(crate) const EMULATOR_PORT: u16 = 8365;
+
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct EmulateArguments {
     /// The port to listen on; 0 picks a free one.
-    #[arg(long, default_value_t = 8365)]
+    #[arg(long, default_value_t = EMULATOR_PORT)]
     pub(crate) port: u16,
     /// Where all chance comes from: the same seed is the same tenant.
     #[arg(long, default_value_t = 1)]

@@ -9,6 +9,7 @@ mod emulate;
 mod ending;
 mod failure;
 mod forecast;
+mod init;
 mod lake;
 mod lake_source;
 mod log_lines;
@@ -61,6 +62,7 @@ fn start(command: Command) -> Result<Outcome, Failure> {
         .build()
         .map_err(|error| Failure::internal(&error, "start the I/O threads"))?;
     match command {
+        Command::Init(arguments) => init::init(&arguments),
         Command::Run(arguments) => runtime.block_on(run::run(arguments)),
         Command::Check(arguments) => runtime.block_on(check::check(arguments)),
         Command::Plan(arguments) => runtime.block_on(forecast::forecast(arguments)),

@@ -26,7 +26,8 @@ pub enum StoreLocation {
 }
 
 /// A bucket and a prefix in it: `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or
-/// `abfss://container@account.dfs.core.windows.net/prefix`. It holds no secret.
+/// `abfss://container@account.dfs.core.windows.net/prefix`. In `OneLake` the container is a workspace:
+/// `abfss://workspace@onelake.dfs.fabric.microsoft.com/item.Lakehouse/Files/folder`. It holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteUrl {
     provider: Provider,
@@ -43,8 +44,24 @@ pub(super) struct AzureAccount {
     pub(super) cloud: &'static str,
 }
 
+impl AzureAccount {
+    /// Whether it is the storage of Microsoft Fabric, whose containers are workspaces.
+    fn is_onelake(&self) -> bool {
+        self.cloud == FABRIC
+    }
+}
+
 /// The clouds that Azure's accounts are in.
-const AZURE_CLOUDS: [&str; 2] = ["core.windows.net", "core.usgovcloudapi.net"];
+const AZURE_CLOUDS: [&str; 3] = ["core.windows.net", "core.usgovcloudapi.net", FABRIC];
+
+/// Where `OneLake` is: it speaks as Azure's accounts do, and each region has an account of its own beside `onelake`.
+const FABRIC: &str = "fabric.microsoft.com";
+
+/// Regional accounts are called `westus-onelake`.
+const ONELAKE: &str = "onelake";
+
+/// In an item, only what lies below this folder is files; another one beside it is for tables of Delta Lake.
+const ONELAKE_FILES: &str = "Files";
 
 /// What is wrong with the URL of a store: a predicate that follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +81,12 @@ pub enum UrlFault {
     /// `abfss://` without an account of Azure.
     #[error("which names no account, as container@account.dfs.core.windows.net does")]
     Account,
+    /// The workspace of `OneLake` is not one, or its name can't stand in a URL.
+    #[error("whose workspace is not made of letters, digits, \"-\" and \"_\": write its id")]
+    Workspace,
+    /// `OneLake` keeps files in items alone.
+    #[error("which names no folder below Files of an item, as item.Lakehouse/Files/lake does")]
+    OneLakeFolder,
     /// The prefix has something that a reader's glob would take for a pattern, or that needs escaping.
     #[error(
         "whose path is not made of letters, digits, \"-\", \"_\", \".\" and \"=\" between single slashes"
@@ -102,10 +125,29 @@ impl RemoteUrl {
             (_, Some(_)) => return Err(UrlFault::Userinfo),
             (_, None) => (authority, None),
         };
-        if !is_bucket(bucket, provider) {
-            return Err(UrlFault::Bucket);
+        let is_onelake = account.as_ref().is_some_and(AzureAccount::is_onelake);
+        match is_onelake {
+            true if !is_workspace(bucket) => return Err(UrlFault::Workspace),
+            false if !is_bucket(bucket, provider) => return Err(UrlFault::Bucket),
+            true | false => {}
         }
-        Ok(Self { provider, bucket: bucket.to_owned(), account, prefix: parse_prefix(prefix)? })
+        let prefix = parse_prefix(prefix)?;
+        if is_onelake && !is_in_files(&prefix) {
+            return Err(UrlFault::OneLakeFolder);
+        }
+        Ok(Self { provider, bucket: bucket.to_owned(), account, prefix })
+    }
+
+    /// Whether it is in `OneLake`, the storage of Microsoft Fabric.
+    #[must_use]
+    pub fn is_onelake(&self) -> bool {
+        self.account.as_ref().is_some_and(AzureAccount::is_onelake)
+    }
+
+    /// Whether the account of an Azure container stands in the URL: `abfss://` has it, `az://` does not.
+    #[must_use]
+    pub const fn names_account(&self) -> bool {
+        self.account.is_some()
     }
 
     /// Whose store it is.
@@ -175,9 +217,29 @@ fn azure_account(host: &str) -> Result<AzureAccount, UrlFault> {
     let (name, domain) = host.split_once('.').ok_or(UrlFault::Account)?;
     let domain = domain.strip_prefix("dfs.").or_else(|| domain.strip_prefix("blob."));
     let cloud = AZURE_CLOUDS.into_iter().find(|cloud| domain == Some(cloud)).ok_or(UrlFault::Account)?;
-    let is_name =
-        (3..=24).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let is_name = if cloud == FABRIC {
+        name == ONELAKE || name.strip_suffix("-onelake").is_some_and(is_lower_case)
+    } else {
+        (3..=24).contains(&name.len()) && is_lower_case(name)
+    };
     if is_name { Ok(AzureAccount { name: name.to_owned(), cloud }) } else { Err(UrlFault::Account) }
+}
+
+fn is_lower_case(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+/// A workspace may have any name, a blank in it too; what needs no escaping is taken, and else its id says the same.
+fn is_workspace(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+}
+
+/// Whether a path in a workspace names an item, its files, and a folder among them.
+fn is_in_files(prefix: &Path) -> bool {
+    let mut parts = prefix.parts();
+    parts.next().is_some()
+        && parts.next().is_some_and(|part| part.as_ref() == ONELAKE_FILES)
+        && parts.next().is_some()
 }
 
 fn is_bucket(name: &str, provider: Provider) -> bool {
@@ -215,6 +277,10 @@ mod tests {
         const PREFIX: &str =
             "whose path is not made of letters, digits, \"-\", \"_\", \".\" and \"=\" between single slashes";
         const ACCOUNT: &str = "which names no account, as container@account.dfs.core.windows.net does";
+        const WORKSPACE: &str =
+            "whose workspace is not made of letters, digits, \"-\" and \"_\": write its id";
+        const FOLDER: &str =
+            "which names no folder below Files of an item, as item.Lakehouse/Files/lake does";
         for (text, expected) in [
             ("s3://my.bucket-1/some/prefix", "S3 my.bucket-1 some/prefix s3://my.bucket-1/some/prefix"),
             ("s3://bucket", "S3 bucket  s3://bucket"),
@@ -230,6 +296,22 @@ mod tests {
                 "abfss://lake@contoso.blob.core.usgovcloudapi.net",
                 "Azure lake  az://contoso.blob.core.usgovcloudapi.net/lake",
             ),
+            (
+                "abfss://Copilot_1@onelake.dfs.fabric.microsoft.com/my.Lakehouse/Files/lake",
+                "Azure Copilot_1 my.Lakehouse/Files/lake \
+                 az://onelake.blob.fabric.microsoft.com/Copilot_1/my.Lakehouse/Files/lake",
+            ),
+            (
+                "abfss://copilot@westus-onelake.dfs.fabric.microsoft.com/my.Lakehouse/Files/lake",
+                "Azure copilot my.Lakehouse/Files/lake \
+                 az://westus-onelake.blob.fabric.microsoft.com/copilot/my.Lakehouse/Files/lake",
+            ),
+            ("abfss://copilot@contoso.dfs.fabric.microsoft.com/my.Lakehouse/Files/lake", ACCOUNT),
+            ("abfss://my team@onelake.dfs.fabric.microsoft.com/my.Lakehouse/Files/lake", WORKSPACE),
+            ("abfss://copilot@onelake.dfs.fabric.microsoft.com", FOLDER),
+            ("abfss://copilot@onelake.dfs.fabric.microsoft.com/lake", FOLDER),
+            ("abfss://copilot@onelake.dfs.fabric.microsoft.com/my.Lakehouse/Files", FOLDER),
+            ("abfss://copilot@onelake.dfs.fabric.microsoft.com/my.Lakehouse/Tables/lake", FOLDER),
             ("./lake", "which has not the scheme s3://, abfss://, az:// or gs://"),
             ("https://bucket.s3.amazonaws.com/x", "which has not the scheme s3://, abfss://, az:// or gs://"),
             ("s3://key:secret@bucket/x", "holds a user or a password"),
@@ -265,7 +347,12 @@ mod tests {
 
     #[test]
     fn what_was_typed_is_what_is_shown() {
-        for text in ["s3://bucket/a/b", "gs://bucket", "abfss://lake@contoso.dfs.core.windows.net/x"] {
+        for text in [
+            "s3://bucket/a/b",
+            "gs://bucket",
+            "abfss://lake@contoso.dfs.core.windows.net/x",
+            "abfss://copilot@onelake.dfs.fabric.microsoft.com/my.Lakehouse/Files/lake",
+        ] {
             assert_eq!(RemoteUrl::parse(text).map(|url| url.to_string()), Ok(text.to_owned()));
         }
     }

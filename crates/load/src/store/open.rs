@@ -156,3 +156,22 @@ fn timeout_text() -> String {
 fn retries() -> RetryConfig {
     RetryConfig { max_retries: RETRIES_MAX, retry_timeout: RETRY_WITHIN, ..RetryConfig::default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_account_of_a_url_says_which_server_is_asked() {
+        for (url, server) in [
+            ("abfss://lake@contoso.dfs.core.windows.net/x", "https://contoso.blob.core.windows.net"),
+            (
+                "abfss://copilot@onelake.dfs.fabric.microsoft.com/my.Lakehouse/Files/lake",
+                "https://onelake.blob.fabric.microsoft.com",
+            ),
+        ] {
+            let builder = azure(&RemoteUrl::parse(url).unwrap(), &BTreeMap::new()).unwrap();
+            assert_eq!(builder.get_config_value(&AzureConfigKey::Endpoint).as_deref(), Some(server));
+        }
+    }
+}

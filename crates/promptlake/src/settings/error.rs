@@ -8,6 +8,7 @@ use std::fmt;
 use super::examples;
 use super::key_path::{KeyPath, Step};
 use super::refused_keys;
+use super::syntax;
 use super::tree::{Place, SyntaxError, Tree};
 
 /// A pipeline file that can't be used. Displays as a fragment that fits "failed to …"; the next thing to do
@@ -26,12 +27,11 @@ impl SettingsError {
         &self.hint
     }
 
-    pub(super) fn not_toml(origin: &str, syntax: &SyntaxError) -> Self {
+    pub(super) fn not_toml(origin: &str, text: &str, syntax: &SyntaxError) -> Self {
         Self {
             whereabouts: whereabouts(origin, syntax.place),
-            wrong: format!("this is not TOML: {}", syntax.message),
-            hint: "look for a quote or bracket that is missing and for a key that stands twice; right is url = \"./lake\""
-                .to_owned(),
+            wrong: syntax::wrong(text, syntax),
+            hint: syntax::hint(text, syntax),
         }
     }
 
@@ -101,21 +101,31 @@ impl Problem {
         }
         if let Wrong::UnknownKey { known } = self.fault.wrong {
             return refused_keys::hint(&self.path)
-                .map_or_else(|| unknown_key_hint(&self.path, known), str::to_owned);
+                .map_or_else(|| unknown_key_hint(&self.path, known, place), str::to_owned);
         }
         examples::hint(&self.path, place)
     }
 }
 
-fn unknown_key_hint(path: &KeyPath, known: &'static [&'static str]) -> String {
+fn unknown_key_hint(path: &KeyPath, known: &'static [&'static str], place: Place) -> String {
     let typed = match path.steps().last() {
         Some(Step::Key(key)) => key.as_str(),
         _ => "",
     };
     match nearest(typed, known) {
-        Some(key) => format!("did you mean {key}?"),
+        Some(section) if path.steps().len() == 1 => format!("did you mean [{section}]?"),
+        Some(key) => {
+            let meant = path.with_last(key);
+            format!("did you mean {key}? {}", sentence(&examples::hint(&meant, place)))
+        }
+        None if path.steps().len() == 1 => examples::SECTIONS.to_owned(),
         None => format!("known here: {}", known.join(", ")),
     }
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// How alike two names must be, from 0 to 1, for the one to be taken for a slip of the other: `tabels` for
@@ -205,6 +215,11 @@ impl Fault {
     /// With a hint of its own, instead of the example for the key.
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Its own hint, where it has one.
+    pub(super) fn own_hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// What is wrong and what would be right, of a value without a key.

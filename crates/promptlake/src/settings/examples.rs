@@ -74,13 +74,24 @@ pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("run.metrics_file", r#"metrics_file = "/var/lib/node_exporter/promptlake.prom""#),
 ];
 
+/// What a file is made of.
+pub(super) const SECTIONS: &str = "the sections are [source], [transform], [destination] and [run]";
+
+/// The line that sets a setting, where it has an example of its own.
+pub(super) fn line_of(path: &str) -> Option<&'static str> {
+    EXAMPLES.iter().find(|(known, _)| *known == path).map(|(_, line)| *line)
+}
+
+/// The value alone of the example of a setting, without its quotes.
+pub(super) fn value_of(path: &str) -> Option<&'static str> {
+    line_of(path)?.split_once(" = ").map(|(_, value)| value.trim_matches('"'))
+}
+
 /// "write …", in the words of where the setting was typed.
 pub(super) fn hint(path: &KeyPath, place: Place) -> String {
     let keys: Vec<&str> = path.keys().collect();
     let dotted = |length| keys[..length].join(".");
-    let example_of =
-        |dotted: String| EXAMPLES.iter().find(|(path, _)| *path == dotted).map(|(_, line)| *line);
-    let nearest = (2..=keys.len()).rev().find_map(|length| example_of(dotted(length)));
+    let nearest = (2..=keys.len()).rev().find_map(|length| line_of(&dotted(length)));
     match (nearest, keys.first()) {
         (Some(line), Some(section)) if place == Place::Override => on_the_command_line(section, line),
         (Some(line), _) => format!("write {line}"),
@@ -88,7 +99,7 @@ pub(super) fn hint(path: &KeyPath, place: Place) -> String {
             "begin with [source], and below it cloud, tenant_id, client_id and credential".to_owned()
         }
         (None, Some(&"destination")) => "write [destination], and below it url = \"./lake\"".to_owned(),
-        (None, _) => "the sections are [source], [transform], [destination] and [run]".to_owned(),
+        (None, _) => SECTIONS.to_owned(),
     }
 }
 

@@ -230,11 +230,11 @@ mod tests {
 
     #[test]
     fn the_file_is_what_the_code_says() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas/pipeline.json");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas/pipeline.schema.json");
         let text = format!("{:#}\n", json_schema());
         assert!(
             std::fs::read_to_string(path).is_ok_and(|there| there == text),
-            "write it again: promptlake schema pipeline > schemas/pipeline.json"
+            "write it again: promptlake schema pipeline > schemas/pipeline.schema.json"
         );
     }
 }

@@ -24,6 +24,13 @@ impl KeyPath {
         self
     }
 
+    /// The same with another key at its end.
+    pub(super) fn with_last(&self, key: &str) -> Self {
+        let mut steps = self.0.clone();
+        steps.pop();
+        Self(steps).key(key)
+    }
+
     /// One item further down.
     pub(super) fn index(mut self, index: usize) -> Self {
         self.0.push(Step::Index(index));

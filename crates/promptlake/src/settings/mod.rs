@@ -12,6 +12,7 @@
 //! A wrong setting costs the reader a run, so every error names the key, the place, the value where it is
 //! harmless, what is wrong with it, and a right example.
 
+pub(crate) mod answers;
 mod deserialize;
 mod error;
 mod examples;
@@ -22,6 +23,7 @@ mod pipeline;
 #[cfg(test)]
 mod reference;
 mod refused_keys;
+mod syntax;
 mod tree;
 mod typed;
 mod validate;
@@ -37,7 +39,7 @@ pub(crate) use pipeline::{
     Credential, Destination, EmulatedTenant, FilesSource, GraphSource, GraphTenant, LakeSource, Pipeline,
     RealTenant, SecretPlace, Source, Users,
 };
-pub(crate) use value::{Compression, ServerOrigin, Start, UserRef};
+pub(crate) use value::{ClientId, Compression, CredentialKind, ServerOrigin, Start, UserRef};
 
 use promptlake_load::StoreLocation;
 use promptlake_model::Timestamp;
@@ -62,7 +64,7 @@ impl Pipeline {
         overrides: &[Override],
         now: Timestamp,
     ) -> Result<Self, SettingsError> {
-        let mut tree = Tree::parse(text).map_err(|syntax| SettingsError::not_toml(origin, &syntax))?;
+        let mut tree = Tree::parse(text).map_err(|syntax| SettingsError::not_toml(origin, text, &syntax))?;
         for item in overrides {
             tree.set(item).map_err(|problem| problem.found_at(origin, Place::Override))?;
         }

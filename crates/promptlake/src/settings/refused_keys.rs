@@ -7,6 +7,8 @@ enum Reason {
     NotYet,
     /// The file must not hold it.
     Secret,
+    /// It stands in another section; how it is written there.
+    Elsewhere(&'static str),
 }
 
 const REFUSED: &[(&str, Reason)] = &[
@@ -21,7 +23,7 @@ const REFUSED: &[(&str, Reason)] = &[
     ("source.secret", Reason::Secret),
     ("source.token", Reason::Secret),
     ("run.audit", Reason::NotYet),
-    ("run.single_writer", Reason::NotYet),
+    ("run.single_writer", Reason::Elsewhere("write it below [destination]: single_writer = true")),
 ];
 
 fn reason(path: &KeyPath) -> Option<&'static Reason> {
@@ -38,6 +40,7 @@ fn dotted(path: &KeyPath) -> String {
 pub(super) fn predicate(path: &KeyPath) -> Option<&'static str> {
     reason(path).map(|reason| match reason {
         Reason::NotYet => "is not supported by this version",
+        Reason::Elsewhere(_) => "is not a setting of this section",
         Reason::Secret => "would put a secret into the settings",
     })
 }
@@ -45,7 +48,8 @@ pub(super) fn predicate(path: &KeyPath) -> Option<&'static str> {
 /// What to do instead, where there is an instead.
 pub(super) fn hint(path: &KeyPath) -> Option<&'static str> {
     reason(path).map(|reason| match reason {
-        Reason::NotYet => "remove it",
+        Reason::NotYet => "remove it; `promptlake audit FILE` asks again for what is covered",
+        Reason::Elsewhere(how) => how,
         Reason::Secret => {
             "name where the secret is: credential = { kind = \"client_secret\", env = \"PROMPTLAKE_CLIENT_SECRET\" }"
         }

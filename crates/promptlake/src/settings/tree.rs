@@ -71,7 +71,9 @@ impl Tree {
             place: error.span().map_or(Place::File, |span| lines.place(&span)),
         })?;
         let value = table(document.into_inner(), &|span| lines.place(span));
-        Ok(Self(Node { value, place: Place::File }))
+        // What is missing altogether belongs behind all that is there.
+        let end = lines.place(&(text.len()..text.len()));
+        Ok(Self(Node { value, place: end }))
     }
 
     pub(super) fn root(&self) -> &Node {
@@ -237,6 +239,8 @@ mod tests {
             ("[e]\nf = [1,\n 2]", "e.f", (2, 5)),
             ("[e]\nf = [1,\n 2]", "e.missing", (1, 2)),
             ("[e.f]\n[e]\n", "e.f", (1, 4)),
+            ("[e]\nf = 1\n", "missing", (3, 1)),
+            ("", "missing", (1, 1)),
         ] {
             let Ok(tree) = Tree::parse(text) else { panic!("{text:?} is TOML") };
             let (line, column) = expected;

@@ -16,12 +16,6 @@ hint: write path = "./saved""#,
 hint: write tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee""#,
     ),
     (
-        r#"path = "./saved/*.json"
-"#,
-        r#"read lake.toml, line 3, column 8: source.path is "./saved/*.json", a pattern, not a path
-hint: name the folder: every file in it is read, at any depth"#,
-    ),
-    (
         r#"path = "s3://bucket/saved"
 "#,
         r#"read lake.toml, line 3, column 8: source.path has the scheme s3://, which this version does not support

@@ -25,36 +25,10 @@ hint: write kind = "graph""#,
     ),
     (
         r#"[source]
-cloud = "china"
-"#,
-        r#"read lake.toml, line 2, column 9: source.cloud is "china", where Graph does not offer the interactions of Copilot
-hint: this version takes "global", "us-gov-l4", "us-gov-dod", "custom" and "emulator""#,
-    ),
-    (
-        r#"[source]
-cloud = "us-gov"
-"#,
-        r#"read lake.toml, line 2, column 9: source.cloud is "us-gov", not a cloud
-hint: did you mean "us-gov-l4"?"#,
-    ),
-    (
-        r#"[source]
 cloud = "Global"
 "#,
         r#"read lake.toml, line 2, column 9: source.cloud is "Global", not a cloud
 hint: did you mean "global"?"#,
-    ),
-    (
-        "[source]\n",
-        r#"read lake.toml, line 1, column 2: source.tenant_id is missing
-hint: write tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee""#,
-    ),
-    (
-        r#"[source]
-tenant_id = "contoso.com"
-"#,
-        r#"read lake.toml, line 2, column 13: source.tenant_id is "contoso.com", not a GUID
-hint: write tenant_id = "aaaabbbb-0000-cccc-1111-dddd2222eeee""#,
     ),
     (
         "[source]\ntenant_id = 7\n",
@@ -110,14 +84,6 @@ hint: write graph_url = "https://graph.example.com""#,
     (
         r#"[source]
 cloud = "custom"
-graph_url = "https://graph.example.com/v1.0"
-"#,
-        r#"read lake.toml, line 3, column 13: source.graph_url is "https://graph.example.com/v1.0", which has a path
-hint: write graph_url = "https://graph.example.com""#,
-    ),
-    (
-        r#"[source]
-cloud = "custom"
 graph_url = "https://jo:secret@graph.example.com"
 "#,
         r#"read lake.toml, line 3, column 13: source.graph_url holds a user or a password
@@ -150,27 +116,11 @@ hint: a local path belongs here, such as "./lake" or "file:///srv/lake""#,
     ),
     (
         r#"[source]
-cloud = "global"
-emulator = { users = 40 }
-"#,
-        r#"read lake.toml, line 3, column 1: source.emulator means nothing with cloud = "global"
-hint: remove emulator, or write cloud = "emulator""#,
-    ),
-    (
-        r#"[source]
 cloud = "emulator"
 path = "./saved"
 "#,
         r#"read lake.toml, line 3, column 1: source.path means nothing with kind = "graph"
 hint: remove path, or write kind = "files""#,
-    ),
-    (
-        r#"[source]
-cloud = "emulator"
-start = "2027-01-01"
-"#,
-        r#"read lake.toml, line 3, column 9: source.start is 2027-01-01, which is not in the past
-hint: write start = "2025-01-01""#,
     ),
     (
         r#"[source]
@@ -225,14 +175,6 @@ hint: write lookback = "2d""#,
     (
         r#"[source]
 cloud = "emulator"
-lookback = 2
-"#,
-        r#"read lake.toml, line 3, column 12: source.lookback is 2, not a duration
-hint: write lookback = "2d""#,
-    ),
-    (
-        r#"[source]
-cloud = "emulator"
 lookback = "2y"
 "#,
         r#"read lake.toml, line 3, column 12: source.lookback is "2y", whose unit is none of ms, s, m, h, d and w
@@ -267,14 +209,6 @@ cloud = "emulator"
 requests_per_second = 2000
 "#,
         "read lake.toml, line 3, column 23: source.requests_per_second is 2000, not a number above 0 and up to 1500\nhint: write requests_per_second = 25",
-    ),
-    (
-        r#"[source]
-cloud = "emulator"
-requests_per_second = "25"
-"#,
-        r#"read lake.toml, line 3, column 23: source.requests_per_second is "25", not a number
-hint: write requests_per_second = 25"#,
     ),
     (
         r#"[source]

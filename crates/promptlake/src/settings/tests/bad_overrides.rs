@@ -24,7 +24,10 @@ hint: write --set key.path=value, such as --set destination.url=./lake"#,
         r#"read --set: destination.options means nothing where url is a local path
 hint: remove options, or write url = "s3://bucket/lake""#,
     ),
-    ("destination.ulr=./lake", "read --set: destination.ulr is not a setting\nhint: did you mean url?"),
+    (
+        "destination.ulr=./lake",
+        "read --set: destination.ulr is not a setting\nhint: did you mean url? Write --set destination.url=./lake",
+    ),
     (
         "source.emulator.users=0",
         "read --set: source.emulator.users is 0, below the least of 1\nhint: write --set 'source.emulator={ users = 100, interactions = 10000 }'",
@@ -88,7 +91,7 @@ hint: did you mean "links"?"#,
     ),
     (
         "log.level=debug",
-        "read --set: log is not a setting\nhint: known here: source, transform, destination, run",
+        "read --set: log is not a setting\nhint: the sections are [source], [transform], [destination] and [run]",
     ),
     (
         "source.client_secret=kX8Q~secret",

@@ -95,13 +95,6 @@ options = { aws_secret_access_key = "kX8Q~secret" }
 hint: put it into the environment variable AWS_SECRET_ACCESS_KEY",
     ),
     (
-        r#"url = "az://container/lake"
-options = { account_key = "kX8Q~secret" }
-"#,
-        r"read lake.toml, line 5, column 13: destination.options.account_key would put a secret into the settings
-hint: put it into the environment variable AZURE_STORAGE_ACCOUNT_KEY",
-    ),
-    (
         r#"url = "s3://bucket/lake"
 options = { aws_bucket = "other" }
 "#,

@@ -390,6 +390,8 @@ fn every_pipeline_file_that_we_ship_is_right() {
         let text = std::fs::read_to_string(&path).unwrap();
         let outcome = read(&text, &[]);
         assert!(outcome.is_ok(), "{}: {}", path.display(), outcome.unwrap_err());
+        let for_editors = "#:schema ../schemas/pipeline.schema.json\n# ";
+        assert!(text.starts_with(for_editors), "{} has no schema, or no comment below it", path.display());
         names.push(path.file_name().unwrap().to_string_lossy().into_owned());
     }
     names.sort_unstable();
@@ -402,6 +404,7 @@ fn every_pipeline_file_that_we_ship_is_right() {
             "gcs.toml",
             "local.toml",
             "msp.toml",
+            "onelake.toml",
             "rebuild.toml",
             "s3.toml"
         ]

@@ -7,6 +7,7 @@ mod bad_graph;
 mod bad_lake;
 mod bad_overrides;
 mod bad_run;
+mod bad_settings;
 mod bad_shape;
 mod bad_store;
 mod bad_users;

@@ -81,7 +81,7 @@ fn nothing_misplaced(
     let advice = match kind {
         CredentialKind::ManagedIdentity => {
             "remove client_id; which of several identities is meant stands in the credential: \
-             credential = { kind = \"managed_identity\", client_id = \"…\" }"
+             credential = { kind = \"managed_identity\", client_id = \"04b07795-8ddb-461a-bbee-02f9e1bf7b46\" }"
         }
         CredentialKind::Token => "remove client_id: the token says whose it is",
         _ => return Ok(()),

@@ -17,7 +17,7 @@ const DESTINATION: Section = Section("destination");
 const TARGET_FILE_SIZE: Limits<ByteSize> = Limits {
     default: ByteSize::from_mebibytes(256),
     least: ByteSize::from_mebibytes(1),
-    most: ByteSize::from_bytes((4 << 30) - 1),
+    most: ByteSize::from_mebibytes(4095),
 };
 
 pub(super) fn destination(typed: &DestinationTable) -> Result<Destination, Problem> {

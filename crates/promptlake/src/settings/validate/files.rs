@@ -11,9 +11,10 @@ pub(super) fn source(typed: &SourceTable) -> Result<FilesSource, Problem> {
     let path = SOURCE.required("path", typed.path.as_ref())?.0;
     if path.to_string_lossy().contains(['*', '?']) {
         let fault = Fault::is(&path.to_string_lossy(), "a pattern, not a path");
-        return Err(
-            SOURCE.fault("path", fault.hint("name the folder: every file in it is read, at any depth"))
-        );
+        return Err(SOURCE.fault(
+            "path",
+            fault.hint("name the folder, such as path = \"./saved\": every file in it is read, at any depth"),
+        ));
     }
     Ok(FilesSource {
         path,

@@ -98,15 +98,20 @@ fn start(typed: &SourceTable, tenant: &GraphTenant, now: Timestamp) -> Result<St
         GraphTenant::Real(_) => START_DEFAULT,
     };
     let start = SOURCE.optional("start", typed.start.as_ref())?.unwrap_or(default);
+    begins_in_the_past(start, now).map_err(|fault| SOURCE.fault("start", fault))?;
+    Ok(start)
+}
+
+/// That a history can begin there.
+pub(in crate::settings) fn begins_in_the_past(start: Start, now: Timestamp) -> Result<(), Fault> {
     let instant = start.resolve(now);
     if instant >= now {
-        let fault = Fault::new(format!("is {}, which is not in the past", instant.day()));
-        return Err(SOURCE.fault("start", fault));
+        return Err(Fault::new(format!("is {}, which is not in the past", instant.day())));
     }
     if instant < Timestamp::from_micros(0) {
-        return Err(SOURCE.fault("start", Fault::new(format!("is {}, before 1970", instant.day()))));
+        return Err(Fault::new(format!("is {}, before 1970", instant.day())));
     }
-    Ok(start)
+    Ok(())
 }
 
 /// Every class, where none is named.

@@ -11,6 +11,7 @@ mod source;
 mod transform;
 mod users;
 
+pub(super) use graph::begins_in_the_past;
 #[cfg(test)]
 pub(super) use source::{BELONGS, Belongs};
 

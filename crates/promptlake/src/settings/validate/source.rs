@@ -95,6 +95,9 @@ impl Belongs {
 /// A managed service provider has hundreds of customers; each takes its share of memory.
 const SOURCES_MAX: usize = 1_000;
 
+const ONE_OF_TWO: &str =
+    "remove one of the two, or give it its own, such as tenant_id = \"aaaabbbb-0000-cccc-1111-dddd2222eeee\"";
+
 pub(super) fn sources(typed: &Sources, tree: &Tree, now: Timestamp) -> Result<Source, Problem> {
     let path = || KeyPath::of(SOURCE.0);
     let tables = match typed {
@@ -119,7 +122,7 @@ pub(super) fn sources(typed: &Sources, tree: &Tree, now: Timestamp) -> Result<So
         let (newest, before) = tenants.split_last().expect("one was just added");
         if before.iter().any(|other| other.tenant.is_same(&newest.tenant)) {
             let fault = Fault::new("is that of an earlier [[source]]: two readings of one tenant would meet");
-            return Err(of_item(SOURCE.fault(newest.tenant.key(), fault.hint("remove one of the two"))));
+            return Err(of_item(SOURCE.fault(newest.tenant.key(), fault.hint(ONE_OF_TWO))));
         }
     }
     Ok(Source::Graph(tenants))

@@ -27,7 +27,10 @@ fn choose<T: Copy>(text: &str, noun: &str, choices: &[(&'static str, Choice<T>)]
         Some((_, NotYet)) => Err(Fault::not_yet(text).hint(one_of)),
         Some((_, Refused(why))) => Err(Fault::is(text, why).hint(one_of)),
         None => {
-            let meant = nearest(text, &taken).map(|name| format!("did you mean {name:?}?"));
+            let begun = taken.iter().filter(|name| !text.is_empty() && name.starts_with(text)).count();
+            // Where it could be several, none is guessed at.
+            let meant =
+                nearest(text, &taken).filter(|_| begun < 2).map(|name| format!("did you mean {name:?}?"));
             Err(Fault::is(text, &format!("not {noun}")).hint(meant.unwrap_or(one_of)))
         }
     }

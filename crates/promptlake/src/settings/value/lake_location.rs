@@ -51,13 +51,24 @@ fn looks_like_a_url(text: &str) -> bool {
     is_scheme && (first.contains(':') || text[first.len()..].starts_with("//"))
 }
 
+/// A right example of a URL in `OneLake`, where containers and paths are of their own kind.
+const ONELAKE_EXAMPLE: &str = "abfss://workspace@onelake.dfs.fabric.microsoft.com/item.Lakehouse/Files/lake";
+
+/// What is right where a URL of this scheme has this fault.
+fn example_of(scheme: &str, fault: Option<UrlFault>) -> Option<(&'static str, &'static str)> {
+    if matches!(fault, Some(UrlFault::Workspace | UrlFault::OneLakeFolder)) {
+        return Some(("abfss", ONELAKE_EXAMPLE));
+    }
+    EXAMPLES.into_iter().find(|(known, _)| *known == scheme)
+}
+
 fn url_fault(scheme: &str, rest: &str, fault: UrlFault) -> Fault {
-    let example_of = |scheme: &str| EXAMPLES.into_iter().find(|(known, _)| *known == scheme);
     let write = |example: &str| format!("write url = {example:?}");
-    match example_of(scheme) {
+    match example_of(scheme, Some(fault)) {
         None => {
             let unknown = Fault::new(format!("has the unknown scheme {:?}", format!("{scheme}://")));
-            let near = nearest(scheme, &EXAMPLES.map(|(known, _)| known)).and_then(example_of);
+            let near =
+                nearest(scheme, &EXAMPLES.map(|(known, _)| known)).and_then(|near| example_of(near, None));
             unknown.hint(near.map_or_else(
                 || format!("{}, or a local path such as \"./lake\"", write("s3://bucket/lake")),
                 |(_, example)| write(example),

@@ -23,7 +23,7 @@ impl Setting for LocalPath {
             return Err(Fault::is(text, "not a path"));
         }
         if text == "~" || text.starts_with("~/") {
-            let advice = "write the path in full, or relative to the working directory";
+            let advice = "write the path in full, such as \"/srv/lake\", or from the working directory, such as \"./lake\"";
             return Err(Fault::new("begins with \"~\", which only a shell expands").hint(advice));
         }
         let Some((scheme, _)) = text.split_once("://") else {

@@ -18,7 +18,8 @@ mod user_ref;
 
 pub(super) use app_class::AppClass;
 pub(crate) use byte_size::ByteSize;
-pub(super) use choice::{CloudName, CredentialKind, PartitionColumn, SourceKind};
+pub(crate) use choice::CredentialKind;
+pub(super) use choice::{CloudName, PartitionColumn, SourceKind};
 pub(crate) use compression::Compression;
 pub(crate) use credential::CommandLine;
 pub(super) use credential::EnvName;

@@ -1,5 +1,7 @@
 //! Where the history of a new user begins: a date, or a duration back from now.
 
+use std::fmt;
+
 use promptlake_model::{Day, Timestamp};
 
 use super::{Setting, TimeSpan};
@@ -20,6 +22,16 @@ impl Start {
         match self {
             Self::At(instant) => instant,
             Self::Back(span) => now.saturating_add_micros(-span.as_micros()),
+        }
+    }
+}
+
+/// As it is typed.
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(instant) => instant.day().fmt(f),
+            Self::Back(span) => span.fmt(f),
         }
     }
 }
@@ -56,6 +68,14 @@ mod tests {
             ("yesterday", r#"is "yesterday", neither a date nor a duration"#),
             ("", r#"is "", neither a date nor a duration"#),
         ]);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for text in ["2025-01-01", "30d", "1w"] {
+            let start = Start::parse(text).unwrap();
+            assert_eq!(Start::parse(&start.to_string()), Ok(start), "{text}");
+        }
     }
 
     #[test]
