@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array as _, AsArray as _};
+use arrow_array::Array as _;
+use arrow_array::cast::AsArray as _;
 use bytes::Bytes;
 use promptlake_model::{
     Owner, PageBatch, PageForm, RawPage, RunId, SavedFile, Slice, SliceId, SliceScope, Table, TenantId,

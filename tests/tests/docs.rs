@@ -22,7 +22,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use graph_emulator::{Emulator, TenantSpec};
-use promptlake_tests::docs::{Block, NOT_BUILT_YET, Page, pages};
+use promptlake_tests::docs::{Block, Page, pages};
 use promptlake_tests::duckdb::python;
 use promptlake_tests::program::program;
 use promptlake_tests::root;
@@ -42,10 +42,6 @@ const MARK: &str = "=== the block ===";
 
 /// Of a page that needs it.
 const WITH_LAKE: &str = "<!-- over the demo lake -->";
-
-fn is_not_built(text: &str) -> bool {
-    NOT_BUILT_YET.iter().any(|feature| text.contains(feature))
-}
 
 #[test]
 fn every_block_is_run_or_says_why_not() {
@@ -93,7 +89,7 @@ fn no_link_is_dead() {
 fn wrong_with(target: &str, page: &Page, pages: &[Page]) -> Option<&'static str> {
     if let Some(path) = target.strip_prefix(REPOSITORY) {
         let path = path.strip_prefix("blob/main/").or_else(|| path.strip_prefix("tree/main/"))?;
-        return (!root().join(path).exists() && !is_not_built(path)).then_some("no such file");
+        return (!root().join(path).exists()).then_some("no such file");
     }
     if target.contains("://") {
         return None;
@@ -293,7 +289,7 @@ async fn every_command_does_what_it_shall() {
     let scripts: Vec<(Page, Script)> = pages()
         .into_iter()
         .map(|page| {
-            let script = script(&page, &emulator);
+            let script = script(&page);
             (page, script)
         })
         .filter(|(_, script)| script.commands > 0)
@@ -316,7 +312,7 @@ struct Script {
     commands: usize,
 }
 
-fn script(page: &Page, emulator: &Emulator) -> Script {
+fn script(page: &Page) -> Script {
     let mut script = Script { text: "set -euo pipefail\n".to_owned(), commands: 0 };
     for block in &page.blocks {
         if let Some(name) = block.note_after("file") {
@@ -333,10 +329,6 @@ fn script(page: &Page, emulator: &Emulator) -> Script {
         for (line, command) in logical_lines(block) {
             // Where a script fails is where it was last.
             writeln!(script.text, "echo '@ {}:{line}' >&2", page.path).unwrap();
-            if is_not_built(&command) {
-                script.text.push_str(&in_place_of(&command, emulator));
-                continue;
-            }
             writeln!(script.text, "{}", with_exit_code(&command)).unwrap();
             script.commands += 1;
         }
@@ -366,18 +358,6 @@ fn with_exit_code(command: &str) -> String {
         Some((command, code)) => format!("code=0; {command} || code=$?\n[ $code = {code} ]"),
         None => command.to_owned(),
     }
-}
-
-/// What a command that does not exist yet would have left for the next ones.
-fn in_place_of(command: &str, emulator: &Emulator) -> String {
-    let words: Vec<&str> = command.split_whitespace().collect();
-    let ["promptlake", "init", file, ..] = words[..] else { return String::new() };
-    let (tenant, client) = (emulator.tenant_id(), emulator.client_id());
-    format!(
-        "cat > {file} <<'END_OF_FILE'\n[source]\ntenant_id = \"{tenant}\"\nclient_id = \"{client}\"\n\
-         credential = {{ kind = \"client_secret\", env = \"PROMPTLAKE_CLIENT_SECRET\" }}\nstart = \"2025-01-01\"\n\
-         [destination]\nurl = \"./copilot-lake\"\nEND_OF_FILE\n"
-    )
 }
 
 fn run_script(page: &Page, script: &str, programs: &Path) {

@@ -52,7 +52,7 @@ async fn the_file_for_the_emulator_becomes_a_lake() {
         written.assert_said(&format!("promptlake {verb} {}", file.display()));
     }
     let exported = written.said.split_once("export PROMPTLAKE_CLIENT_SECRET=").unwrap().1;
-    let secret = exported.lines().next().unwrap();
+    let secret = exported.lines().next().unwrap().trim_matches('\'');
     ended("check", &file, secret, &emulator).await.assert_code(0);
     ended("run", &file, secret, &emulator).await.assert_code(0);
     assert_eq!(lake.rows(Table::Interactions), emulator.tenant().totals().interactions);

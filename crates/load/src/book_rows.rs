@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
+use arrow_array::{
     ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use arrow::error::ArrowError;
+use arrow_schema::ArrowError;
 use promptlake_model::{AppClasses, RunId, Table, Timestamp, UserEnd};
 
 use crate::record::Covered;

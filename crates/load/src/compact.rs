@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use futures::{StreamExt, TryStreamExt, stream};
 use promptlake_model::Table;
 

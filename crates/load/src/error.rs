@@ -1,6 +1,6 @@
 //! What can go wrong between rows and published files.
 
-use arrow::error::ArrowError;
+use arrow_schema::ArrowError;
 use parquet::errors::ParquetError;
 use promptlake_flow::JobPanicked;
 use promptlake_model::{Owner, RunId, Table, Timestamp};

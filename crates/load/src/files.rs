@@ -1,6 +1,6 @@
 //! A merge to staged files: rows are encoded while what is encoded already is being stored.
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use bytes::Bytes;
 use object_store::path::Path;
 use promptlake_flow::Event;

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use arrow::array::BooleanArray;
-use arrow::compute::filter_record_batch;
-use arrow::error::ArrowError;
+use arrow_array::BooleanArray;
+use arrow_schema::ArrowError;
+use arrow_select::filter::filter_record_batch;
 use promptlake_model::{Owner, PageBatch, PartitionDay, RecordId, RecordKey, RejectKey, Table, TableRows};
 
 use crate::books::Books;

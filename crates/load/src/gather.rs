@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
-use arrow::error::ArrowError;
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+use arrow_select::concat::concat_batches;
 use promptlake_flow::BytePermit;
 use promptlake_model::{Day, PageBatch, PartitionDay, Table, TableRows};
 
@@ -161,7 +161,8 @@ fn days_of_rows<'a>(
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, AsArray, Int32Array, StringArray, new_null_array};
+    use arrow_array::cast::AsArray;
+    use arrow_array::{ArrayRef, Int32Array, StringArray, new_null_array};
 
     use super::*;
 
@@ -169,10 +170,10 @@ mod tests {
     fn rows(ordinals: std::ops::Range<i32>, name_bytes: usize) -> RecordBatch {
         let schema = Table::Contexts.schema();
         let count = ordinals.len();
-        let column = |field: &Arc<arrow::datatypes::Field>| -> ArrayRef {
+        let column = |field: &Arc<arrow_schema::Field>| -> ArrayRef {
             match field.name().as_str() {
                 "context_ordinal" => Arc::new(Int32Array::from_iter_values(ordinals.clone())),
-                _ if field.data_type() == &arrow::datatypes::DataType::Utf8 => {
+                _ if field.data_type() == &arrow_schema::DataType::Utf8 => {
                     Arc::new(StringArray::from_iter_values(vec!["x".repeat(name_bytes); count]))
                 }
                 _ => new_null_array(field.data_type(), count),
@@ -184,7 +185,7 @@ mod tests {
     fn ordinals(batches: &[RecordBatch]) -> Vec<i32> {
         let of = |batch: &RecordBatch| {
             let column = batch.column_by_name("context_ordinal").unwrap();
-            column.as_primitive::<arrow::datatypes::Int32Type>().values().to_vec()
+            column.as_primitive::<arrow_array::types::Int32Type>().values().to_vec()
         };
         batches.iter().flat_map(of).collect()
     }

@@ -382,7 +382,7 @@ fn warn_of_new_tables(lake: &Lake) {
     }
 }
 
-fn sort_failed(table: Table) -> impl Fn(arrow::error::ArrowError) -> LoadError {
+fn sort_failed(table: Table) -> impl Fn(arrow_schema::ArrowError) -> LoadError {
     move |source| LoadError::Sort { table, source }
 }
 

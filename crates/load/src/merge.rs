@@ -6,10 +6,10 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use arrow::array::RecordBatch;
-use arrow::compute::interleave_record_batch;
-use arrow::error::ArrowError;
-use arrow::row::Rows;
+use arrow_array::RecordBatch;
+use arrow_row::Rows;
+use arrow_schema::ArrowError;
+use arrow_select::interleave::interleave_record_batch;
 use bytes::Bytes;
 use promptlake_model::{PartitionDay, Table};
 
@@ -252,7 +252,8 @@ impl Output {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, AsArray, StringArray, new_null_array};
+    use arrow_array::cast::AsArray;
+    use arrow_array::{ArrayRef, StringArray, new_null_array};
     use promptlake_model::Day;
 
     use super::*;
@@ -265,7 +266,7 @@ mod tests {
     fn rows(days_and_ids: &[(i32, u32)]) -> RecordBatch {
         let ids: Vec<String> = days_and_ids.iter().map(|(_, id)| format!("{id:05}")).collect();
         let schema = TABLE.schema();
-        let column = |field: &Arc<arrow::datatypes::Field>| -> ArrayRef {
+        let column = |field: &Arc<arrow_schema::Field>| -> ArrayRef {
             match field.name().as_str() {
                 "tenant_id" | "user_id" | "record_id" => Arc::new(StringArray::from(vec!["x"; ids.len()])),
                 "interaction_id" => Arc::new(StringArray::from(ids.clone())),

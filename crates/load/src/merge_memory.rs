@@ -3,7 +3,7 @@
 //! Every figure follows from the settings and from what is merged, never from the machine: the size of row groups
 //! decides where files and row groups end, and the same segments must give the same files.
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 
 use crate::record::SegmentEntry;
 use crate::segment::SegmentDecoder;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use promptlake_flow::Event;

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use arrow::array::{Array as _, AsArray as _, RecordBatch, StringArray};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{Array as _, RecordBatch, StringArray};
 use bytes::Bytes;
 use object_store::path::Path;
 use promptlake_flow::ComputePool;

@@ -2,10 +2,12 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, Date32Array, RecordBatch};
-use arrow::datatypes::{DataType, Date32Type, Field, Schema, SchemaRef};
-use arrow::error::ArrowError;
-use arrow::row::{RowConverter, Rows, SortField};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Date32Type;
+use arrow_array::{Array, ArrayRef, Date32Array, RecordBatch};
+use arrow_row::{RowConverter, Rows, SortField};
+use arrow_schema::ArrowError;
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use promptlake_model::{PartitionDay, Table};
 
 /// The schema of a table with the column `date` in front: what segments hold and what is merged.

@@ -1,8 +1,8 @@
 //! Rows of one table in memory, sorted: a run of an external sort before it is written anywhere.
 
-use arrow::array::RecordBatch;
-use arrow::compute::interleave_record_batch;
-use arrow::error::ArrowError;
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+use arrow_select::interleave::interleave_record_batch;
 use promptlake_model::Table;
 
 use crate::rows::{SortOrder, row_bytes};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 
 use crate::{Owner, PartitionDay, RecordId, Slice, Table, Timestamp, UnknownFields};
 

@@ -1,7 +1,8 @@
 //! A lake without anyone's words: which columns hold them, and how they are left out.
 
-use arrow::array::{ArrayRef, AsArray as _, BooleanArray, new_null_array};
-use arrow::compute::nullif;
+use arrow_array::cast::AsArray as _;
+use arrow_array::{ArrayRef, BooleanArray, new_null_array};
+use arrow_select::nullif::nullif;
 use promptlake_model::Table;
 
 /// How much of what people and models wrote is kept.

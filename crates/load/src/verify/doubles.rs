@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::collections::hash_map::{Entry, HashMap};
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::TimestampMicrosecondType;
-use arrow::error::ArrowError;
-use arrow::row::{RowConverter, SortField};
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_row::{RowConverter, SortField};
+use arrow_schema::ArrowError;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 use parquet::errors::ParquetError;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::common::{DAY_MICROS, Plan, START_MICROS, held, open, owner, slice, user_end};
-use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
+use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
@@ -54,7 +54,7 @@ fn text_page(slice: &Arc<Slice>, index: u32, scene: Scene) -> PageBatch {
     };
     let (table, owner) = (Table::Interactions, owner(1));
     let schema = table.schema();
-    let column = |field: &Arc<arrow::datatypes::Field>| match field.name().as_str() {
+    let column = |field: &Arc<arrow_schema::Field>| match field.name().as_str() {
         "tenant_id" => strings(&|_| owner.tenant.to_string()),
         "user_id" => strings(&|_| owner.user.to_string()),
         "record_id" | "session_id" | "interaction_id" | "request_id" => strings(&RecordId::to_string),

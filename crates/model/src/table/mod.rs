@@ -5,7 +5,7 @@ mod columns;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The version of the data contract. A change of any column is a new one, with a line in the changelog.

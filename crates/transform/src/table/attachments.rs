@@ -1,6 +1,7 @@
 //! `attachments`: what hangs on a message, and how well its card could be read.
 
-use arrow::array::{ArrayRef, BooleanBuilder, Int32Builder, Int64Builder, StringBuilder};
+use arrow_array::ArrayRef;
+use arrow_array::builder::{BooleanBuilder, Int32Builder, Int64Builder, StringBuilder};
 use promptlake_model::Table;
 
 use super::columns::{KeyColumns, PageValues, RecordKeys};

@@ -1,6 +1,7 @@
 //! `card_elements`: every text of a card, with its place and its role.
 
-use arrow::array::{ArrayRef, Int32Builder, StringBuilder};
+use arrow_array::ArrayRef;
+use arrow_array::builder::{Int32Builder, StringBuilder};
 use promptlake_cards::Element;
 use promptlake_model::Table;
 

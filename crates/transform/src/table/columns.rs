@@ -2,9 +2,8 @@
 
 use std::iter::repeat_n;
 
-use arrow::array::{
-    ArrayRef, StringArray, StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
-};
+use arrow_array::builder::{StringBuilder, TimestampMicrosecondBuilder};
+use arrow_array::{ArrayRef, StringArray, TimestampMicrosecondArray};
 use promptlake_model::{RecordId, Timestamp};
 
 use super::column;

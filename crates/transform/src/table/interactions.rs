@@ -1,6 +1,7 @@
 //! `interactions`: prompts and responses.
 
-use arrow::array::{ArrayRef, Int32Builder, StringBuilder, TimestampMicrosecondBuilder};
+use arrow_array::ArrayRef;
+use arrow_array::builder::{Int32Builder, StringBuilder, TimestampMicrosecondBuilder};
 use promptlake_model::{Table, Timestamp};
 
 use super::columns::{KeyColumns, PageValues, RecordKeys, instant_builder};

@@ -1,6 +1,7 @@
 //! `mentions`: who or what was mentioned.
 
-use arrow::array::{ArrayRef, Int32Builder, StringBuilder};
+use arrow_array::ArrayRef;
+use arrow_array::builder::{Int32Builder, StringBuilder};
 use promptlake_model::Table;
 
 use super::columns::{KeyColumns, PageValues, RecordKeys};

@@ -12,7 +12,7 @@ mod rejects;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use promptlake_model::{Table, TableRows};
 
 use crate::content::{Content, leave_out_words};

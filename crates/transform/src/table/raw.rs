@@ -1,6 +1,7 @@
 //! `raw`: records as received, so that every other table can be made again.
 
-use arrow::array::{ArrayRef, BinaryBuilder, StringBuilder};
+use arrow_array::ArrayRef;
+use arrow_array::builder::{BinaryBuilder, StringBuilder};
 use promptlake_model::Table;
 use sha2::{Digest as _, Sha256};
 

@@ -1,6 +1,7 @@
 //! `rejects`: what could not be read, with its bytes.
 
-use arrow::array::{ArrayRef, BinaryBuilder, Int32Array, Int32Builder, StringBuilder};
+use arrow_array::builder::{BinaryBuilder, Int32Builder, StringBuilder};
+use arrow_array::{ArrayRef, Int32Array};
 use promptlake_model::{RecordId, Table};
 
 use super::columns::PageValues;

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _};
-use arrow::datatypes::TimestampMicrosecondType;
-use arrow::util::display::array_value_to_string;
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array as _, ArrayRef};
+use arrow_schema::DataType;
 use bytes::Bytes;
 use promptlake_model::{
     Owner, PageBatch, PageForm, RawPage, RunId, SavedFile, Slice, SliceId, SliceScope, Table, TableRows,
@@ -71,10 +72,24 @@ pub(crate) fn value(batch: &PageBatch, table: Table, column: &str, row: usize) -
 }
 
 fn text_of(column: &ArrayRef, row: usize) -> String {
-    match column.as_primitive_opt::<TimestampMicrosecondType>() {
-        Some(instants) => Timestamp::from_micros(instants.value(row)).to_string(),
-        None => array_value_to_string(column, row).expect("every type has a text"),
+    match column.data_type() {
+        DataType::Boolean => column.as_boolean().value(row).to_string(),
+        DataType::Int32 => column.as_primitive::<Int32Type>().value(row).to_string(),
+        DataType::Int64 => column.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::Utf8 => column.as_string::<i32>().value(row).to_owned(),
+        DataType::Binary => hex(column.as_binary::<i32>().value(row)),
+        DataType::Timestamp(..) => {
+            Timestamp::from_micros(column.as_primitive::<TimestampMicrosecondType>().value(row)).to_string()
+        }
+        other => panic!("no table has a column of {other}"),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a string takes everything");
+        text
+    })
 }
 
 /// Every row with its columns that are not null, and the keys.

@@ -150,11 +150,16 @@ async fn slices_of_one_user_are_read_at_once_behind_his_first_page_and_no_more_t
     assert_eq!((outcome.users.len(), outcome.users[0].page_count), (1, 18));
     assert!(outcome.slices.iter().all(|(_, pages, whole)| *pages == 3 && *whole));
     let asked = asked.lock().unwrap();
-    assert!(asked[1..5].iter().filter(|url| url.contains("$filter")).count() >= 3, "{asked:?}");
-    // With four readers the fifth list begins when one has ended.
-    let ends = asked.iter().position(|url| url.contains("next?2")).unwrap();
-    let begun = asked[..ends].iter().filter(|url| url.contains("$filter")).count();
-    assert_eq!(begun, 4);
+    assert!(!asked[0].contains("next?") && asked[1].contains("next?1-1"), "one page comes first: {asked:?}");
+    // Of four readers, each has one list; one that asks for its last page may have ended it by the next request.
+    let mut begun_not_ending = 0_usize;
+    let at_once = asked.iter().map(|url| {
+        begun_not_ending += usize::from(url.contains("$filter"));
+        begun_not_ending -= usize::from(url.contains("next?2"));
+        begun_not_ending
+    });
+    let most = at_once.max().unwrap();
+    assert!((2..=4).contains(&most), "{most} lists at once: {asked:?}");
 }
 
 /// A list of two pages in which the last record of the first comes again.

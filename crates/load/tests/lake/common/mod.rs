@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
-};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -90,7 +89,7 @@ fn rows(table: Table, user: u128, records: &[(RecordId, Timestamp)]) -> RecordBa
         Arc::new(micros.with_timezone("UTC"))
     };
     let schema = table.schema();
-    let column = |field: &Arc<arrow::datatypes::Field>| match field.name().as_str() {
+    let column = |field: &Arc<arrow_schema::Field>| match field.name().as_str() {
         "tenant_id" => text(&|_| owner.tenant.to_string()),
         "user_id" => text(&|_| owner.user.to_string()),
         "record_id" => text(&|record| record.0.to_string()),
@@ -345,7 +344,7 @@ fn reject(user: u128) -> RecordBatch {
     let owner = owner(user);
     let text = |value: String| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
     let schema = Table::Rejects.schema();
-    let column = |field: &Arc<arrow::datatypes::Field>| match field.name().as_str() {
+    let column = |field: &Arc<arrow_schema::Field>| match field.name().as_str() {
         "tenant_id" => text(owner.tenant.to_string()),
         "user_id" => text(owner.user.to_string()),
         "reject_id" => text(RecordId(77).to_string()),
