@@ -378,7 +378,7 @@ async fn a_run_that_is_interrupted_has_a_report_and_metrics_from_its_beginning_o
     emulator.wait_for_pages(30).await;
     wait_for_metrics(&place.metrics).await;
     let metrics = place.metrics();
-    assert_eq!(metrics.sum("promptlake_run_info"), 1.0);
+    assert_eq!(Some(metrics.sum("promptlake_run_info")), Some(1.0));
     assert_eq!(metrics.get("promptlake_exit_code", &[]), None, "no run has ended yet");
     let stop = ["-TERM".to_owned(), child.id().to_string()];
     assert!(Command::new("kill").args(stop).status().unwrap().success());

@@ -17,7 +17,7 @@ use crate::summary::Summary;
 use crate::tally::{Counts, TableCounts};
 
 /// The version of the fields and what they mean.
-const REPORT_VERSION: u32 = 1;
+const FIELDS_VERSION: u32 = 1;
 
 /// Names and ids that are listed: a report is read by people, and must stay small whatever a run met.
 const LISTED_MAX: usize = 100;
@@ -42,7 +42,8 @@ pub(crate) struct RunFacts<'a> {
 /// What came of a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report<'a> {
-    report_version: u32,
+    #[serde(rename = "report_version")]
+    fields_version: u32,
     run_id: &'a RunId,
     version: &'static str,
     /// The commit that it was built from, where it is a release.
@@ -137,7 +138,7 @@ impl<'a> Report<'a> {
         let (counts, run) = (&summary.counts, facts.run);
         let commit = env!("PROMPTLAKE_BUILT_FROM");
         Self {
-            report_version: REPORT_VERSION,
+            fields_version: FIELDS_VERSION,
             run_id: &run.id,
             version: env!("CARGO_PKG_VERSION"),
             commit: (!commit.is_empty()).then_some(commit),

@@ -41,11 +41,11 @@ where
     let (pages, pages_waiting) = channel(ITEMS_WAITING);
     let (rows, rows_waiting) = channel(ITEMS_WAITING);
     let rows = rows.noting(waits.transform_output.clone());
-    let (extract, transform, load) = tokio::join!(
-        extract(pages.noting(waits.extract_output.clone())),
-        transform(pages_waiting, rows, Arc::new(transformer), pool, &waits.transform_input),
-        load(rows_waiting.noting(waits.load_input.clone())),
-    );
+    // The two ends are some kilobytes each: whoever awaits this one need not carry them.
+    let extract = Box::pin(extract(pages.noting(waits.extract_output.clone())));
+    let load = Box::pin(load(rows_waiting.noting(waits.load_input.clone())));
+    let transform = transform(pages_waiting, rows, Arc::new(transformer), pool, &waits.transform_input);
+    let (extract, transform, load) = tokio::join!(extract, transform, load);
     Ended { extract, transform, load }
 }
 

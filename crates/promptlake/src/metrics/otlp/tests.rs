@@ -34,8 +34,8 @@ fn messages_are_those_of_the_protocol() {
     let attributes = [("service.name".to_owned(), "lake".to_owned())];
     let span = Span::new(at(0), at(60));
     let message = encode(&[waited, silent, users], &attributes, ("promptlake", "0.1.0"), span);
-    let hex: String = message.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, OF_THE_PROTOCOL);
+    let hex: Vec<String> = message.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex.concat(), OF_THE_PROTOCOL);
 }
 
 /// What becomes of variables.
