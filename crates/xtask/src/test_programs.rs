@@ -12,7 +12,8 @@ use crate::tools;
 
 /// Programs that mostly wait: for a rate, for a Retry-After, for time-outs, for the moment of a kill. Beside one another
 /// they take as long as the longest of them.
-const WAITING: [&str; 7] = ["bad_input", "failpoints", "faults", "hard_records", "isolation", "kill", "rate"];
+const WAITING: [&str; 8] =
+    ["bad_input", "failpoints", "faults", "hard_records", "isolation", "kill", "metrics", "rate"];
 
 /// How test programs are run.
 #[derive(Debug)]
