@@ -201,7 +201,7 @@ impl fmt::Display for TenantForecast {
         }
         write!(f, "\nrequests  at least {}", HumanCount(self.requests_at_least))?;
         if self.new_users > 0 {
-            write!(f, "; how long the histories of new users are, nobody knows before they are read")?;
+            write!(f, "; how long new histories are, nobody knows yet")?;
         }
         let time = span(i64::try_from(self.seconds_at_least).unwrap_or(i64::MAX));
         writeln!(f, "\ntime      at least {time}, at {:.1} requests a second", self.requests_per_second)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount};
 use promptlake_flow::{Clock, RequestKind};
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -74,14 +74,11 @@ impl Progress {
         let ended = end.clone();
         let task = tokio::spawn(async move {
             let (mode, every) = resolved(mode);
-            if mode == ProgressMode::Bar {
-                terminal::show(display());
-            }
             let mut pace = Pace::default();
             while !wait(&ended, every).await {
                 let now = Now::at(clock.elapsed(), &mut pace, tally.counts(), bounds);
                 match mode {
-                    ProgressMode::Bar => terminal::redraw(&now),
+                    ProgressMode::Bar => terminal::display(&now),
                     ProgressMode::Json => terminal::say(now.json()),
                     ProgressMode::Plain | ProgressMode::Auto => now.log(),
                     ProgressMode::Off => {}
@@ -117,12 +114,6 @@ async fn wait(end: &CancellationToken, time: Duration) -> bool {
         () = end.cancelled() => true,
         () = tokio::time::sleep(time) => false,
     }
-}
-
-/// Lines as they are: what stands in them is made by [`Now`].
-fn display() -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(0).with_style(style)
 }
 
 /// How fast requests and users went lately.

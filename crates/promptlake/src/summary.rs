@@ -9,6 +9,7 @@ use promptlake_load::Loaded;
 use promptlake_model::{Table, UserStatus};
 
 use crate::tally::Counts;
+use crate::terminal::{COLUMNS, wrapped};
 
 /// The whole of a run in a dozen lines.
 pub(crate) struct Summary {
@@ -60,7 +61,9 @@ impl Summary {
         };
         let outcomes: Vec<String> = UserStatus::ALL.iter().filter_map(outcome).collect();
         let outcomes = if outcomes.is_empty() { "none".to_owned() } else { outcomes.join(", ") };
-        writeln!(f, "users     {outcomes}")?;
+        for (place, line) in wrapped(&outcomes, COLUMNS - 10).iter().enumerate() {
+            writeln!(f, "{:<10}{line}", if place == 0 { "users" } else { "" })?;
+        }
         for (reason, users) in &self.counts.failure_reasons {
             writeln!(f, "          {} failed: {reason}", HumanCount(*users))?;
         }
@@ -175,7 +178,7 @@ impl fmt::Display for Summary {
             writeln!(f, "fields    new to this version, in no table but raw: {}", fields.join(", "))?;
         }
         for run in &counts.recovered_runs {
-            writeln!(f, "recovered run {run}: what it had committed is published")?;
+            writeln!(f, "recovered run {run}: what it committed is published")?;
         }
         if self.loaded == Some(Loaded::Committed) {
             writeln!(f, "stopped   to go on: {}", self.command)?;

@@ -5,42 +5,91 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
-use indicatif::ProgressBar;
+use console::{Term, truncate_str};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What is being displayed. One for the process, as its terminal is.
-static DISPLAY: Mutex<Option<ProgressBar>> = Mutex::new(None);
+/// What every terminal has, and a log as well.
+pub(crate) const COLUMNS: usize = 80;
 
-/// Displays something until [`clear`].
-pub(crate) fn show(bar: ProgressBar) {
-    *DISPLAY.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
+/// What is being displayed. One for the process, as its terminal is.
+static BOARD: Mutex<Option<Board>> = Mutex::new(None);
+
+/// Lines that stand at the end of a terminal and are written again and again.
+struct Board {
+    term: Term,
+    text: String,
+    /// Lines that stand there, each with its line break: what a key echoes, such as `^C`, stands below them, where it is wiped
+    /// away.
+    lines: usize,
 }
 
-/// Says in the display how things stand now.
-pub(crate) fn redraw(text: impl Display) {
-    if let Some(bar) = &*DISPLAY.lock().unwrap_or_else(PoisonError::into_inner) {
-        bar.set_message(text.to_string());
-        bar.tick();
+impl Board {
+    fn draw(&mut self) -> io::Result<()> {
+        let width = usize::from(self.term.size().1);
+        for line in self.text.lines() {
+            // A line that wraps would be two to wipe away.
+            self.term.write_line(&truncate_str(line, width, "…"))?;
+            self.lines += 1;
+        }
+        self.term.flush()
+    }
+
+    fn wipe(&mut self) -> io::Result<()> {
+        self.term.clear_line()?;
+        self.term.clear_last_lines(std::mem::take(&mut self.lines))?;
+        self.term.flush()
+    }
+}
+
+/// Does something with the display taken away, which is drawn again behind what was written. A terminal that takes nothing any
+/// more is not to be helped.
+fn above<T>(write: impl FnOnce(&mut Option<Board>) -> T) -> T {
+    let mut board = BOARD.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(board) = &mut *board {
+        drop(board.wipe());
+    }
+    let written = write(&mut board);
+    if let Some(board) = &mut *board {
+        drop(board.draw());
+    }
+    written
+}
+
+/// Displays this from now on, until [`clear`]; nothing where there is no terminal.
+pub(crate) fn display(text: impl Display) {
+    let term = Term::buffered_stderr();
+    if term.is_term() {
+        above(|board| {
+            board.get_or_insert(Board { term, text: String::new(), lines: 0 }).text = text.to_string();
+        });
     }
 }
 
 /// Takes the display away.
 pub(crate) fn clear() {
-    if let Some(bar) = DISPLAY.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        bar.finish_and_clear();
-    }
+    above(|board| *board = None);
 }
 
 /// Says a line, or several. Whoever does not listen any more has heard enough.
 pub(crate) fn say(text: impl Display) {
-    above(|| drop(writeln!(io::stderr().lock(), "{text}")));
+    above(|_| drop(writeln!(io::stderr().lock(), "{text}")));
 }
 
-fn above<T>(write: impl FnOnce() -> T) -> T {
-    match &*DISPLAY.lock().unwrap_or_else(PoisonError::into_inner) {
-        Some(bar) => bar.suspend(write),
-        None => write(),
+/// A text in lines of at most so many columns; a word that is longer has a line of its own.
+pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is one from the beginning");
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > columns {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
     }
+    lines
 }
 
 /// Where log lines go.
@@ -49,7 +98,7 @@ pub(crate) struct Above;
 
 impl Write for Above {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        above(|| io::stderr().lock().write_all(line)).map(|()| line.len())
+        above(|_| io::stderr().lock().write_all(line)).map(|()| line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

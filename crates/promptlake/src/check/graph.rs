@@ -246,7 +246,8 @@ struct Tried {
 
 fn credential_text(claims: Option<&TokenClaims>) -> String {
     match claims.and_then(|claims| claims.ends_at) {
-        Some(end) => format!("a token, good until {end}"),
+        // Whole seconds, as its claim has them.
+        Some(end) => format!("a token, good until {}", end.to_string().replace(".000000", "")),
         None => "a token".to_owned(),
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::failure::{Failure, Outcome};
 use crate::stdout;
+use crate::terminal::{COLUMNS, wrapped};
 
 /// The longest name of a line, so that what follows stands in one column.
 const NAME_WIDTH: usize = 15;
@@ -96,32 +97,18 @@ impl fmt::Display for Line {
             Found::Failed { detail, advice } => ('✗', detail, advice.as_deref()),
             Found::NotTried { detail } => ('–', detail, None),
         };
-        writeln!(f, "{mark} {:<NAME_WIDTH$} {detail}", self.name)?;
-        for (place, line) in advice.into_iter().flat_map(wrapped).enumerate() {
+        for (place, line) in wrapped(detail, COLUMNS - NAME_WIDTH - 3).iter().enumerate() {
+            let (mark, name) = if place == 0 { (mark, self.name) } else { (' ', "") };
+            writeln!(f, "{mark} {name:<NAME_WIDTH$} {line}")?;
+        }
+        let advice = advice.map(|advice| wrapped(advice, COLUMNS - NAME_WIDTH - 5));
+        for (place, line) in advice.iter().flatten().enumerate() {
             let arrow = if place == 0 { '→' } else { ' ' };
             // Below what it is about, beyond the mark and the name.
             writeln!(f, "  {:<NAME_WIDTH$} {arrow} {line}", "")?;
         }
         Ok(())
     }
-}
-
-/// A text in lines that fit, with what stands before them, a terminal of 80 columns.
-fn wrapped(text: &str) -> Vec<String> {
-    const WIDTH: usize = 80 - NAME_WIDTH - 6;
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("there is one from the beginning");
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            lines.push(word.to_owned());
-        } else {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines
 }
 
 #[cfg(test)]
@@ -132,12 +119,15 @@ mod tests {
     fn advice_stands_below_what_it_is_about() {
         let advice =
             "set up the payment model of this API for the app, or license the tenant's users for Copilot";
-        let found = Found::Failed { detail: "failed to read".to_owned(), advice: Some(advice.to_owned()) };
+        let detail =
+            "failed to read source.credential: environment variable PROMPTLAKE_CLIENT_SECRET: it is not set";
+        let found = Found::Failed { detail: detail.to_owned(), advice: Some(advice.to_owned()) };
         let text = Line { name: "one page", found }.to_string();
         let expected = "\
-✗ one page        failed to read
-                  → set up the payment model of this API for the app, or
-                    license the tenant's users for Copilot
+✗ one page        failed to read source.credential: environment variable
+                  PROMPTLAKE_CLIENT_SECRET: it is not set
+                  → set up the payment model of this API for the app, or license
+                    the tenant's users for Copilot
 ";
         assert_eq!(text, expected);
         assert!(text.lines().all(|line| line.chars().count() <= 80));

@@ -15,7 +15,7 @@ use crate::settings::{ClientId, CredentialKind, Start};
 pub(super) const CREDENTIAL_DEFAULT: &str = "client_secret";
 pub(super) const USERS_DEFAULT: &str = "licensed";
 pub(super) const START_DEFAULT: &str = "30d";
-pub(super) const DESTINATION_DEFAULT: &str = "./lake";
+pub(super) const DESTINATION_DEFAULT: &str = "./copilot-lake";
 
 /// Ids of nobody, for a command that shows what belongs where.
 const TENANT_ID_EXAMPLE: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";

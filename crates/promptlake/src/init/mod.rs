@@ -40,7 +40,7 @@ pub(crate) fn init(arguments: &InitArguments) -> Result<Outcome, Failure> {
         return Err(unwritten(file, &ErrorKind::AlreadyExists.into()));
     }
     let answers = answers(arguments, now)?;
-    let text = text::pipeline_file(&answers);
+    let text = text::pipeline_file(file, &answers);
     let wrong = |error| Failure::internal(&error, "make a pipeline file of these answers");
     Pipeline::from_toml(&text, "the file to write", &[], now).map_err(wrong)?;
     write(file, &text, arguments.force).map_err(|error| unwritten(file, &error))?;

@@ -39,6 +39,10 @@ const DESTINATIONS: [&str; 8] = [
     "abfss://copilot@onelake.dfs.fabric.microsoft.com/my.Lakehouse/Files/lake",
 ];
 
+fn text_of(answers: &Answers) -> String {
+    pipeline_file(Path::new("lake.toml"), answers)
+}
+
 fn now() -> Timestamp {
     Timestamp::parse("2026-01-15T12:00:00Z").unwrap()
 }
@@ -139,7 +143,7 @@ fn every_answer_becomes_the_pipeline_that_was_asked_for() {
     let all = every_answer();
     assert_eq!(all.len(), 7 * 3 * 2 * 8);
     for answers in all {
-        let text = pipeline_file(&answers);
+        let text = text_of(&answers);
         assert_eq!(read(&text), expected(&answers), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 140), "{text}");
     }
@@ -147,8 +151,8 @@ fn every_answer_becomes_the_pipeline_that_was_asked_for() {
 
 #[test]
 fn what_stands_there_as_a_default_is_the_default() {
-    let answers = answered("client_secret", "licensed", "30d", "./lake");
-    let mut text = pipeline_file(&answers);
+    let answers = answered("client_secret", "licensed", "30d", "./copilot-lake");
+    let mut text = text_of(&answers);
     for (_, line) in [SOURCE_DEFAULTS, TRANSFORM_DEFAULTS, DESTINATION_DEFAULTS, RUN_DEFAULTS].concat() {
         let as_comment = format!("\n# {line}\n");
         assert_eq!(text.matches(&as_comment).count(), 1, "{line}");
@@ -160,7 +164,7 @@ fn what_stands_there_as_a_default_is_the_default() {
 #[test]
 fn options_that_stand_there_as_a_comment_are_taken() {
     for destination in DESTINATIONS {
-        let text = pipeline_file(&answered("token", "licensed", "30d", destination));
+        let text = text_of(&answered("token", "licensed", "30d", destination));
         let Some((before, options)) = text.split_once("# [destination.options]\n") else {
             let location = answers::destination(destination).unwrap();
             assert!(matches!(location, StoreLocation::Local(_)), "{destination} has no options");
@@ -184,7 +188,7 @@ fn the_file_for_the_emulator_names_what_it_serves() {
         source: SourceAnswers::Emulator(super::emulator().unwrap()),
         destination: answers::destination("./lake").unwrap(),
     };
-    let pipeline = read(&pipeline_file(&answers));
+    let pipeline = read(&text_of(&answers));
     let tenant = tenant_of(&pipeline);
     assert_eq!(tenant.cloud.graph_url.as_str(), "http://127.0.0.1:8365/");
     assert_eq!(tenant.cloud.login_url, tenant.cloud.graph_url);
@@ -219,7 +223,7 @@ fn arguments_alone_are_enough_or_the_message_says_which_are_missing() {
     };
     assert_eq!(
         complete([TENANT, CLIENT, "", "", "", ""]),
-        Ok(answered("client_secret", "licensed", "30d", "./lake"))
+        Ok(answered("client_secret", "licensed", "30d", "./copilot-lake"))
     );
     assert_eq!(
         complete([TENANT, "", "token", GROUP, "1w", "s3://bucket/lake"]),
@@ -232,7 +236,7 @@ fn arguments_alone_are_enough_or_the_message_says_which_are_missing() {
              caused by: --tenant-id and --client-id are missing, and there is no terminal to ask on\n\n\
              hint: write promptlake init 'my lake.toml' --tenant-id aaaabbbb-0000-cccc-1111-dddd2222eeee \
              --client-id 04b07795-8ddb-461a-bbee-02f9e1bf7b46 --credential client_secret --users licensed --start 30d \
-             --destination ./lake; --emulator needs no tenant",
+             --destination ./copilot-lake; --emulator needs no tenant",
         ),
         (
             ["", "", "managed_identity", GROUP, "2025-01-01", "gs://bucket"],
@@ -266,19 +270,19 @@ fn talk(flags: [&str; 6], typed: &str) -> (Result<Answers, String>, String) {
 #[test]
 fn what_is_not_given_is_asked_for() {
     let typed = format!("{TENANT}\n\n{CLIENT}\n\n\n\n");
-    assert_eq!(talk([""; 6], &typed).0, Ok(answered("client_secret", "licensed", "30d", "./lake")));
+    assert_eq!(talk([""; 6], &typed).0, Ok(answered("client_secret", "licensed", "30d", "./copilot-lake")));
 
     let typed = format!("managed_identity\n{CLIENT}\n{GROUP}\n1w\ngs://bucket\n");
     let (outcome, screen) = talk([TENANT, "", "", "", "", ""], &typed);
     assert_eq!(outcome, Ok(answered("managed_identity with an id", GROUP, "1w", "gs://bucket")));
     assert!(!screen.contains("tenant_id"), "what was given is not asked for:\n{screen}");
 
-    let (outcome, screen) = talk([TENANT, CLIENT, "client_secret", "licensed", "30d", "./lake"], "");
-    assert_eq!(outcome, Ok(answered("client_secret", "licensed", "30d", "./lake")));
+    let (outcome, screen) = talk([TENANT, CLIENT, "client_secret", "licensed", "30d", "./copilot-lake"], "");
+    assert_eq!(outcome, Ok(answered("client_secret", "licensed", "30d", "./copilot-lake")));
     assert_eq!(screen.lines().count(), 2, "{screen}");
 
     let (outcome, screen) = talk([TENANT, "", "workload_identity", "", "", ""], "\n\n\n\n");
-    assert_eq!(outcome, Ok(answered("workload_identity", "licensed", "30d", "./lake")));
+    assert_eq!(outcome, Ok(answered("workload_identity", "licensed", "30d", "./copilot-lake")));
     assert!(screen.contains("client_id [none]: "), "{screen}");
     assert!(screen.lines().all(|line| line.chars().count() <= 80), "{screen}");
 }
@@ -286,10 +290,10 @@ fn what_is_not_given_is_asked_for() {
 #[test]
 fn a_wrong_answer_is_asked_for_again() {
     let typed = format!(
-        "contoso\n{TENANT}\npassword\ncertificate\n\n{CLIENT}\neveryone\npilot.csv\n2030-01-01\n30d\nftp://x\n./lake\n"
+        "contoso\n{TENANT}\npassword\ncertificate\n\n{CLIENT}\neveryone\npilot.csv\n2030-01-01\n30d\nftp://x\n./copilot-lake\n"
     );
     let (outcome, screen) = talk([""; 6], &typed);
-    assert_eq!(outcome, Ok(answered("certificate", "pilot.csv", "30d", "./lake")));
+    assert_eq!(outcome, Ok(answered("certificate", "pilot.csv", "30d", "./copilot-lake")));
     for said in [
         "tenant_id:   tenant_id is \"contoso\", not a GUID\n  hint: write aaaabbbb-0000-cccc-1111-dddd2222eeee\ntenant_id: ",
         "credential is \"password\", not a kind of credential\n  hint: this version takes \"client_secret\"",
@@ -311,7 +315,7 @@ fn an_input_that_ends_leaves_nothing_behind() {
 #[test]
 fn what_comes_next_can_be_pasted() {
     let said = |credential| {
-        let answers = answered(credential, "licensed", "30d", "./lake");
+        let answers = answered(credential, "licensed", "30d", "./copilot-lake");
         steps(Path::new("my lake.toml"), &answers)
     };
     for credential in CREDENTIALS {

@@ -3,9 +3,12 @@
 //! What was not asked for stands in it as a comment, with its default, so that whoever wants another value finds the
 //! key where it belongs.
 
+use std::path::Path;
+
 use promptlake_load::{Provider, RemoteUrl, StoreLocation};
 
 use super::answers::{Answers, EmulatorAnswers, SignIn, SourceAnswers, TenantAnswers};
+use super::next::shell_word;
 use crate::settings::answers::WhoseHistory;
 
 /// What editors complete and check the file by.
@@ -20,16 +23,6 @@ pub(super) const CERTIFICATE_FILE: &str = "app.pem";
 
 /// The command that a token is printed by.
 const TOKEN_COMMAND: &str = "az account get-access-token --resource https://graph.microsoft.com";
-
-const HEAD: &str = "\
-# The Copilot interactions of a tenant into a lake. Try this file, see what it would take, and run it:
-#
-#     promptlake check FILE
-#     promptlake plan FILE
-#     promptlake run FILE
-#
-# A run asks only for what is new: run it every day. What stands behind a # with a value is the default.
-";
 
 const PERMISSIONS: &str = "\
 #
@@ -74,9 +67,14 @@ pub(super) const RUN_DEFAULTS: &[Default] = &[
     ("How long readers wait for new files during a long run.", r#"publish_every = "6h""#),
 ];
 
-/// The text of a whole file.
-pub(super) fn pipeline_file(answers: &Answers) -> String {
-    let mut text = format!("{SCHEMA_LINE}\n{HEAD}");
+/// The text of a whole file, which names itself in it.
+pub(super) fn pipeline_file(file: &Path, answers: &Answers) -> String {
+    let file = shell_word(&file.display().to_string());
+    let mut text = format!(
+        "{SCHEMA_LINE}\n# The Copilot interactions of a tenant into a lake. Try this file, see what it would take, and run \
+         it:\n#\n#     promptlake check {file}\n#     promptlake plan {file}\n#     promptlake run {file}\n#\n# A run asks \
+         only for what is new: run it every day. What stands behind a # with a value is the default.\n"
+    );
     match &answers.source {
         SourceAnswers::Tenant(tenant) => {
             text.push_str(PERMISSIONS);
@@ -238,6 +236,7 @@ fn options(location: &StoreLocation) -> &'static str {
             Provider::S3 => {
                 "
 # [destination.options]
+# The region of the bucket, where AWS_REGION does not say it.
 # aws_region = \"eu-central-1\"
 # Another store than Amazon's; plain http is for this machine alone.
 # aws_endpoint = \"https://minio.example.com:9000\"
@@ -291,13 +290,5 @@ fn defaults(text: &mut String, defaults: &[Default]) {
 
 /// A text as TOML has it.
 fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for char in text.chars() {
-        match char {
-            '"' | '\\' => quoted.extend(['\\', char]),
-            _ => quoted.push(char),
-        }
-    }
-    quoted.push('"');
-    quoted
+    toml::Value::from(text).to_string()
 }
