@@ -41,9 +41,8 @@ struct SampleText {
 
 /// Audits a lake, and repairs it where that is asked for. What it lacks goes to standard output.
 pub(crate) async fn audit(arguments: AuditArguments) -> Result<Outcome, Failure> {
-    let AuditArguments { file, overrides, sample, seed, repair, progress } = arguments;
-    let (shard, reread, take_over, report) = (None, None, None, None);
-    let run = RunArguments { file, overrides, shard, reread, take_over, progress, report };
+    let AuditArguments { pipeline, sample, seed, repair, progress } = arguments;
+    let run = RunArguments { progress, ..RunArguments::silent(pipeline) };
     let what_follows_stop = if repair { run::WHAT_FOLLOWS_STOP } else { "what was read by now is compared" };
     let context = Context::new(&run, what_follows_stop)?;
     let sources = graph_sources(&context)?;

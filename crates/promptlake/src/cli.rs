@@ -140,7 +140,7 @@ pub(crate) struct InitArguments {
     /// (default).
     #[arg(long, value_name = "DATE|DURATION")]
     pub(crate) start: Option<String>,
-    /// Where the lake shall be: a folder (default: ./lake) or the URL of a bucket.
+    /// Where the lake shall be: a folder (default: ./copilot-lake) or the URL of a bucket.
     #[arg(long, value_name = "URL")]
     pub(crate) destination: Option<String>,
     /// Write a file that reads what `promptlake emulate` serves, and ask nothing.
@@ -151,14 +151,21 @@ pub(crate) struct InitArguments {
     pub(crate) force: bool,
 }
 
+/// Which pipeline a command is about.
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
-pub(crate) struct RunArguments {
+pub(crate) struct PipelineArguments {
     /// The pipeline file.
     pub(crate) file: PathBuf,
     /// Set any value of the file, such as `--set destination.url=./lake`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) overrides: Vec<Override>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArguments,
     /// Read one share of the users, such as `0/3`: an array of jobs fills one lake together, each at its share of
     /// `source.requests_per_second`.
     #[arg(long, value_name = "INDEX/COUNT")]
@@ -179,14 +186,19 @@ pub(crate) struct RunArguments {
     pub(crate) report: Option<PathBuf>,
 }
 
+impl RunArguments {
+    /// A run that shows nothing, of which another command needs what it begins with.
+    pub(crate) fn silent(pipeline: PipelineArguments) -> Self {
+        let progress = ProgressMode::Off;
+        Self { pipeline, shard: None, reread: None, take_over: None, progress, report: None }
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct CheckArguments {
-    /// The pipeline file.
-    pub(crate) file: PathBuf,
-    /// Set any value of the file, such as `--set destination.url=./lake`.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) overrides: Vec<Override>,
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArguments,
     /// Print JSON, with the fields that schemas/status.md documents.
     #[arg(long)]
     pub(crate) json: bool,
@@ -195,11 +207,8 @@ pub(crate) struct CheckArguments {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct PlanArguments {
-    /// The pipeline file.
-    pub(crate) file: PathBuf,
-    /// Set any value of the file, such as `--set destination.url=./lake`.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) overrides: Vec<Override>,
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArguments,
     /// What one of several runs would ask for, such as `0/3`.
     #[arg(long, value_name = "INDEX/COUNT")]
     pub(crate) shard: Option<Shard>,
@@ -228,11 +237,8 @@ fn run_id(text: &str) -> Result<RunId, String> {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct StatusArguments {
-    /// The pipeline file: its destination is the lake.
-    pub(crate) file: PathBuf,
-    /// Set any value of the file, such as `--set destination.url=./lake`.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) overrides: Vec<Override>,
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArguments,
     /// Print JSON: all runs, and the fields that schemas/status.md documents.
     #[arg(long)]
     pub(crate) json: bool,
@@ -241,11 +247,8 @@ pub(crate) struct StatusArguments {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct VerifyArguments {
-    /// The pipeline file: its destination is the lake.
-    pub(crate) file: PathBuf,
-    /// Set any value of the file, such as `--set destination.url=./lake`.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) overrides: Vec<Override>,
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArguments,
     /// Finish what runs that have ended left, and delete what they only staged, as the start of a run does. Never
     /// deletes a file that promptlake did not write.
     #[arg(long)]
@@ -258,11 +261,8 @@ pub(crate) struct VerifyArguments {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct AuditArguments {
-    /// The pipeline file: its source is asked again, its destination is the lake.
-    pub(crate) file: PathBuf,
-    /// Set any value of the file, such as `--set destination.url=./lake`.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) overrides: Vec<Override>,
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArguments,
     /// How many user-weeks of what is covered are asked for again, each for a request or two; `all` for everything, in
     /// lists as long as those of a first run.
     #[arg(long, value_name = "N|all", default_value = "1000", value_parser = sample_size)]

@@ -13,7 +13,6 @@ use crate::cli::{PlanArguments, RunArguments};
 use crate::failure::{Failure, Outcome};
 use crate::lake::{counted, day_of, span};
 use crate::lake_source::LakeReader;
-use crate::progress::ProgressMode;
 use crate::run::{self, Context};
 use crate::settings::{GraphSource, Source};
 use crate::source;
@@ -58,9 +57,8 @@ struct FilesForecast {
 
 /// Says what a run of a pipeline file would do.
 pub(crate) async fn forecast(arguments: PlanArguments) -> Result<Outcome, Failure> {
-    let PlanArguments { file, overrides, shard, reread, json } = arguments;
-    let (progress, take_over, report) = (ProgressMode::Off, None, None);
-    let run = RunArguments { file, overrides, shard, reread, take_over, progress, report };
+    let PlanArguments { pipeline, shard, reread, json } = arguments;
+    let run = RunArguments { shard, reread, ..RunArguments::silent(pipeline) };
     let context = Context::new(&run, "nothing was begun")?;
     let forecast = match &context.pipeline.source {
         Source::Graph(sources) => match Box::pin(of_tenants(&context, sources)).await? {

@@ -1,7 +1,6 @@
 //! The lake that a pipeline file names, for the commands that look at it.
 
 use std::io::{Error, ErrorKind};
-use std::path::Path;
 use std::sync::Arc;
 
 use indicatif::HumanCount;
@@ -11,10 +10,11 @@ use promptlake_model::{PartitionDay, RunId, Timestamp};
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::PipelineArguments;
 use crate::failure::Failure;
 use crate::memory::Shares;
 use crate::run;
-use crate::settings::{Override, Pipeline};
+use crate::settings::Pipeline;
 
 /// Nobody reads pages here: the least that the shares are made for.
 const READERS: usize = 1;
@@ -28,9 +28,9 @@ pub(crate) struct Lake {
 
 impl Lake {
     /// Opens what is there: to look at a lake makes none.
-    pub(crate) fn find(file: &Path, overrides: &[Override]) -> Result<Self, Failure> {
+    pub(crate) fn find(arguments: &PipelineArguments) -> Result<Self, Failure> {
         let clock = Clock::system();
-        let pipeline = run::read_pipeline(file, overrides, Timestamp::from_micros(clock.now_micros()))?;
+        let pipeline = run::read_pipeline(arguments, Timestamp::from_micros(clock.now_micros()))?;
         let shares = Shares::of(pipeline.run.memory_limit.bytes(), READERS);
         check_place(&pipeline)?;
         let pool = ComputePool::new(0).map_err(|error| Failure::internal(&error, "start"))?;

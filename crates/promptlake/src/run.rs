@@ -1,7 +1,7 @@
 //! `promptlake run`: settings to a source and a lake, the flow between them, and what there is to say about it.
 
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use promptlake_extract::{RunContext, UserRef};
@@ -15,14 +15,14 @@ use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt, SeedableRng};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::RunArguments;
+use crate::cli::{PipelineArguments, RunArguments};
 use crate::failure::{Failure, Outcome};
 use crate::lake_source::LakeReader;
 use crate::log_lines;
 use crate::memory::Shares;
 use crate::plan;
 use crate::progress::{Bounds, Progress, ProgressMode};
-use crate::settings::{self, Compression, Destination, GraphSource, Override, Pipeline, Source};
+use crate::settings::{self, Compression, Destination, GraphSource, Pipeline, Source};
 use crate::source::{self, Limits};
 use crate::stage_waits::StageWaits;
 use crate::stdout;
@@ -117,7 +117,7 @@ impl Context {
     pub(crate) fn new(arguments: &RunArguments, what_follows_stop: &'static str) -> Result<Self, Failure> {
         let clock = Clock::system();
         let started_at = Timestamp::from_micros(clock.now_micros());
-        let pipeline = read_pipeline(&arguments.file, &arguments.overrides, started_at)?;
+        let pipeline = read_pipeline(&arguments.pipeline, started_at)?;
         let readers = match &pipeline.source {
             Source::Graph(sources) => sources.iter().map(|source| source.concurrency.get()).sum(),
             Source::Files(_) | Source::Lake(_) => FILE_READERS,
@@ -297,11 +297,8 @@ fn refuse_shard(arguments: &RunArguments, pipeline: &Pipeline) -> Result<(), Fai
     Err(Failure::setting(&std::io::Error::other(wrong), "take --shard", hint))
 }
 
-pub(crate) fn read_pipeline(
-    file: &Path,
-    overrides: &[Override],
-    now: Timestamp,
-) -> Result<Pipeline, Failure> {
+pub(crate) fn read_pipeline(arguments: &PipelineArguments, now: Timestamp) -> Result<Pipeline, Failure> {
+    let PipelineArguments { file, overrides } = arguments;
     let origin = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| {
         let hint = "name a pipeline file; pipelines/demo.toml needs no tenant";

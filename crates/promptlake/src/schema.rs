@@ -8,7 +8,7 @@ use promptlake_flow::Clock;
 use promptlake_load::{LoadError, Store, StoreLocation, StoreSettings, tables_with_files};
 use promptlake_model::{Table, Timestamp};
 
-use crate::cli::SchemaCommand;
+use crate::cli::{PipelineArguments, SchemaCommand};
 use crate::failure::{Failure, Outcome};
 use crate::lake;
 use crate::run;
@@ -75,7 +75,7 @@ fn store_of(lake: LakeArgument) -> Result<StoreSettings, Failure> {
         }
         LakeArgument::Pipeline(file) => {
             let now = Timestamp::from_micros(Clock::system().now_micros());
-            Ok(run::read_pipeline(&file, &[], now)?.destination.store)
+            Ok(run::read_pipeline(&PipelineArguments { file, overrides: Vec::new() }, now)?.destination.store)
         }
     }
 }

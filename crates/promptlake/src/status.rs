@@ -21,7 +21,7 @@ struct Report {
 
 /// Prints how a lake stands to standard output.
 pub(crate) async fn status(arguments: StatusArguments) -> Result<Outcome, Failure> {
-    let lake = Lake::find(&arguments.file, &arguments.overrides)?;
+    let lake = Lake::find(&arguments.pipeline)?;
     let stale_after = lake.pipeline.run.stale_after.as_duration();
     let status = promptlake_load::status(&lake.means, stale_after).await?;
     // A run that has only just begun shows itself before its first record.

@@ -20,7 +20,7 @@ struct Report {
 
 /// Verifies a lake, and repairs it where that is asked for and of use. Findings go to standard output.
 pub(crate) async fn verify(arguments: VerifyArguments) -> Result<Outcome, Failure> {
-    let lake = Lake::find(&arguments.file, &arguments.overrides)?;
+    let lake = Lake::find(&arguments.pipeline)?;
     let settings = VerifySettings {
         stale_after: lake.pipeline.run.stale_after.as_duration(),
         keys_bytes: lake.shares.gather_bytes,

@@ -10,7 +10,6 @@ use promptlake_load::{LoadError, ProbeError, ProbeStep, Store, StoreLocation};
 use crate::cli::{CheckArguments, RunArguments};
 use crate::failure::{Failure, Outcome};
 use crate::lake_source::LakeReader;
-use crate::progress::ProgressMode;
 use crate::run::{self, Context};
 use crate::settings::{FilesSource, LakeSource, Source};
 use crate::source;
@@ -19,19 +18,10 @@ use report::Report;
 
 /// Tries out a pipeline file.
 pub(crate) async fn check(arguments: CheckArguments) -> Result<Outcome, Failure> {
-    let CheckArguments { file, overrides, json } = arguments;
+    let CheckArguments { pipeline, json } = arguments;
     let mut report = Report::new(json);
-    let named = file.display().to_string();
-    let run = RunArguments {
-        file,
-        overrides,
-        shard: None,
-        reread: None,
-        take_over: None,
-        progress: ProgressMode::Off,
-        report: None,
-    };
-    match Context::new(&run, "nothing is left behind") {
+    let named = pipeline.file.display().to_string();
+    match Context::new(&RunArguments::silent(pipeline), "nothing is left behind") {
         Ok(context) => {
             report.passed("pipeline file", named);
             let stop = context.stop.clone();

@@ -25,9 +25,9 @@ use promptlake_model::Timestamp;
 
 use crate::cli::{EMULATOR_PORT, InitArguments};
 use crate::failure::{Failure, Outcome};
-use crate::log_lines;
 use crate::settings::Pipeline;
 use crate::settings::answers::destination;
+use crate::terminal;
 use answers::{Answers, EmulatorAnswers, Given, SourceAnswers};
 use dialogue::Dialogue;
 
@@ -44,7 +44,7 @@ pub(crate) fn init(arguments: &InitArguments) -> Result<Outcome, Failure> {
     let wrong = |error| Failure::internal(&error, "make a pipeline file of these answers");
     Pipeline::from_toml(&text, "the file to write", &[], now).map_err(wrong)?;
     write(file, &text, arguments.force).map_err(|error| unwritten(file, &error))?;
-    log_lines::tell(next::steps(file, &answers));
+    terminal::say(next::steps(file, &answers));
     Ok(Outcome::Done)
 }
 
