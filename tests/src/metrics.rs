@@ -18,7 +18,9 @@ read = {}
 for family in text_string_to_metric_families(sys.stdin.read()):
     assert family.documentation and family.type in ('counter', 'gauge'), family
     for sample in family.samples:
-        key = json.dumps([sample.name, sample.labels], sort_keys=True)
+        labels = dict(sample.labels)
+        assert labels.pop('pipeline'), sample
+        key = json.dumps([sample.name, labels], sort_keys=True)
         assert key not in read, key
         read[key] = sample.value
 json.dump({'attributes': {}, 'values': read}, sys.stdout)
@@ -46,13 +48,15 @@ for metric in scope.metrics:
     points = getattr(metric, metric.WhichOneof('data')).data_points
     for point in points:
         assert 0 < point.start_time_unix_nano <= point.time_unix_nano, point
-        key = json.dumps([name, plain(point.attributes)], sort_keys=True)
+        labels = plain(point.attributes)
+        assert labels.pop('pipeline'), point
+        key = json.dumps([name, labels], sort_keys=True)
         assert key not in read, key
         read[key] = float(getattr(point, point.WhichOneof('value')))
 json.dump({'attributes': plain(resource.resource.attributes), 'values': read}, sys.stdout)
 ";
 
-/// The values of metrics, each by its name and its labels as JSON.
+/// The values of metrics, each by its name and its labels as JSON, but for the label `pipeline`, which all must have.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metrics {
     values: BTreeMap<String, f64>,

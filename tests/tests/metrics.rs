@@ -281,6 +281,18 @@ async fn whoever_does_not_listen_costs_a_warning_and_a_few_seconds_at_most() {
     emulator.shutdown().await;
 }
 
+/// A file system that is gone: whoever opens something there waits for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_system_that_does_not_answer_keeps_no_run_from_its_end() {
+    let emulator = unlimited(spec()).await;
+    let place = Place::new();
+    assert!(Command::new("mkfifo").arg(&place.metrics).status().unwrap().success());
+    let ended = to_its_end(place.command(&emulator)).await;
+    ended.assert_code(0).assert_said("the last metrics are not told");
+    place.lake.assert_holds(emulator.tenant());
+    emulator.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_environment_says_wrongly_is_named_and_the_run_goes_on() {
     let emulator = unlimited(spec()).await;
@@ -301,8 +313,18 @@ async fn a_file_or_report_that_can_not_be_written_costs_a_warning() {
     let lake = Lake::new();
     let nowhere = lake.path().with_file_name("no").join("folder");
     let file = pipeline(&emulator, &lake, &format!("[run]\nmetrics_file = \"{}/a.prom\"", nowhere.display()));
-    let mut command = run_command(&file, emulator.client_secret());
-    command.arg("--report").arg(nowhere.join("report.json"));
+    let reporting = |report: PathBuf| {
+        let mut command = run_command(&file, emulator.client_secret());
+        command.arg("--report").arg(report);
+        command
+    };
+    // A slip of the keyboard is said before a run of hours, and not after it.
+    to_its_end(reporting(nowhere.join("report.json")))
+        .await
+        .assert_code(2)
+        .assert_said("make its folder first");
+    // A folder where the report would be.
+    let command = reporting(lake.path().with_file_name("."));
     // A file where the folder of reports would be.
     lake.write_beside("lake/_promptlake/reports", b"");
     let ended = to_its_end(command).await;

@@ -267,6 +267,9 @@ impl ExtractError {
             Self::PermissionsMissing { permissions } => return Some(grant(permissions)),
             Self::InteractionsForbidden { .. } => return Some(grant(INTERACTIONS.name)),
             Self::Budget { .. } => "raise `run.memory_limit`, or lower the number of requests in flight",
+            Self::TokenUnavailable { login, .. } if is_this_machine(login) => {
+                "start what listens there first, such as `promptlake emulate` in another terminal"
+            }
             Self::TokenUnavailable { .. } => {
                 "check that this machine reaches the login service, proxy included"
             }
@@ -295,6 +298,10 @@ impl ExtractError {
         };
         Some(hint.to_owned())
     }
+}
+
+fn is_this_machine(place: &str) -> bool {
+    ["//127.0.0.1", "//localhost", "//[::1]"].iter().any(|host| place.contains(host))
 }
 
 fn grant(permission: &str) -> String {

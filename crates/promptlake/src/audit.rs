@@ -55,16 +55,13 @@ pub(crate) async fn audit(arguments: AuditArguments) -> Result<Outcome, Failure>
     if repair {
         // It reads the books itself, once it has finished what ended runs left.
         drop(auditor);
-        let repairing = async {
-            match context.with_progress(Box::pin(put_right(&context, sources, draw))).await {
-                Ok(Some((ran, text))) => {
-                    context.conclude(Ok(Some(ran)), |summary| tell_repaired(&text, summary))
-                }
-                Ok(None) => context.conclude(Ok(None), |_| {}),
-                Err(failure) => context.conclude(Err(failure), |_| {}),
-            }
+        let repaired = context.with_progress(Box::pin(put_right(&context, sources, draw))).await;
+        let concluded = match repaired {
+            Ok(Some((ran, text))) => context.conclude(Ok(Some(ran)), |summary| tell_repaired(&text, summary)),
+            Ok(None) => context.conclude(Ok(None), |_| {}),
+            Err(failure) => context.conclude(Err(failure), |_| {}),
         };
-        context.kept_account_of(repairing).await
+        context.reported(concluded).await
     } else {
         context.with_progress(Box::pin(look(&context, sources, auditor, draw))).await
     }

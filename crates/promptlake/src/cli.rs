@@ -100,7 +100,8 @@ pub(crate) enum SchemaCommand {
         #[arg(value_parser = table)]
         table: Option<Table>,
     },
-    /// SQL that makes views of the tables: `promptlake schema duckdb ./lake | duckdb my.db`.
+    /// SQL that makes views of the tables: `promptlake schema duckdb ./lake | duckdb my.db`. The view of a table that has no file
+    /// yet stays empty: make them again once it has one.
     Duckdb {
         /// A folder, the URL of a bucket, or a pipeline file. Without one, the views are of the variable `lake`.
         lake: Option<LakeArgument>,
@@ -140,7 +141,7 @@ pub(crate) struct InitArguments {
     /// (default).
     #[arg(long, value_name = "DATE|DURATION")]
     pub(crate) start: Option<String>,
-    /// Where the lake shall be: a folder (default: ./copilot-lake) or the URL of a bucket.
+    /// Where the lake shall be: a folder (default: ./copilot-lake, or ./emulator-lake with --emulator) or the URL of a bucket.
     #[arg(long, value_name = "URL")]
     pub(crate) destination: Option<String>,
     /// Write a file that reads what `promptlake emulate` serves, and ask nothing.

@@ -61,15 +61,26 @@ impl Context {
     ) -> Result<Outcome, Failure> {
         let telling = Telling::start(self.meter(), self.pipeline.run.metrics_file.clone());
         let concluded = running.await;
-        let took_micros = i64::try_from(concluded.summary.took.as_micros()).unwrap_or(i64::MAX);
-        let ended_at = Timestamp::from_micros(self.run.started_at.micros().saturating_add(took_micros));
-        let report = self.report(&concluded, ended_at).to_json();
-        tokio::join!(
-            telling.finish(ended_at, concluded.exit_code(), concluded.is_success()),
-            self.leave_in_lake(report.clone()),
-            self.leave_beside(self.report_file.as_deref(), report),
-        );
+        let telling = telling.finish(self.end_of(&concluded), concluded.exit_code(), concluded.is_success());
+        tokio::join!(telling, self.leave_report(&concluded));
         concluded.outcome
+    }
+
+    /// Leaves a report of a run that no metrics are told of: what is alerted on is the run of every night.
+    pub(crate) async fn reported(&self, concluded: Concluded) -> Result<Outcome, Failure> {
+        self.leave_report(&concluded).await;
+        concluded.outcome
+    }
+
+    fn end_of(&self, concluded: &Concluded) -> Timestamp {
+        let took_micros = i64::try_from(concluded.summary.took.as_micros()).unwrap_or(i64::MAX);
+        Timestamp::from_micros(self.run.started_at.micros().saturating_add(took_micros))
+    }
+
+    async fn leave_report(&self, concluded: &Concluded) {
+        let report = self.report(concluded, self.end_of(concluded)).to_json();
+        let beside = self.leave_beside(self.report_file.as_deref(), report.clone());
+        tokio::join!(self.leave_in_lake(report), beside);
     }
 
     fn meter(&self) -> Meter {
@@ -77,6 +88,7 @@ impl Context {
             tally: self.tally.clone(),
             waits: self.waits.clone(),
             memory_limit_bytes: self.pipeline.run.memory_limit.bytes(),
+            pipeline: self.pipeline_name.clone(),
             run_id: self.run.id.clone(),
             started_at: self.run.started_at,
             clock: self.clock,
@@ -117,8 +129,13 @@ impl Context {
 
     async fn leave_beside(&self, file: Option<&Path>, report: Vec<u8>) {
         let Some(path) = file else { return };
-        if let Err(error) = write_beside(path, &self.run.id, report).await {
-            tracing::warn!(file = %path.display(), %error, "can't write the report of this run");
+        let file = path.display();
+        match tokio::time::timeout(REPORT_WITHIN, write_beside(path, &self.run.id, report)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%file, %error, "can't write the report of this run"),
+            Err(_) => {
+                tracing::warn!(%file, "the report of this run is not there: its file system did not answer in time");
+            }
         }
     }
 }

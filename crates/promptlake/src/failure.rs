@@ -8,6 +8,7 @@ use promptlake_extract::{ErrorKind, ExtractError};
 use promptlake_load::{LoadError, OpenError};
 
 use crate::settings::SettingsError;
+use crate::terminal::shown;
 
 /// A command that went through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,12 +162,12 @@ impl From<OpenError> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut chain = self.chain.iter();
-        write!(f, "error: failed to {}", chain.next().map_or("go on", String::as_str))?;
+        write!(f, "error: failed to {}", shown(chain.next().map_or("go on", String::as_str)))?;
         for cause in chain {
-            write!(f, "\n  caused by: {cause}")?;
+            write!(f, "\n  caused by: {}", shown(cause))?;
         }
         match &self.hint {
-            Some(hint) => write!(f, "\n\nhint: {hint}"),
+            Some(hint) => write!(f, "\n\nhint: {}", shown(hint)),
             None => Ok(()),
         }
     }

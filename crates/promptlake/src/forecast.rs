@@ -60,20 +60,11 @@ pub(crate) async fn forecast(arguments: PlanArguments) -> Result<Outcome, Failur
     let PlanArguments { pipeline, shard, reread, json } = arguments;
     let run = RunArguments { shard, reread, ..RunArguments::silent(pipeline) };
     let context = Context::new(&run, "nothing was begun")?;
-    let forecast = match &context.pipeline.source {
-        Source::Graph(sources) => match Box::pin(of_tenants(&context, sources)).await? {
-            Some(tenants) => Forecast::Tenants(tenants),
-            None => return Ok(Outcome::Interrupted),
-        },
-        Source::Files(files) => {
-            let opened = source::open_files(files, context.shares.page_bytes_max, context.extract_context())?;
-            of_files(&context, files.tenant_id, opened.list().await?).await?
-        }
-        Source::Lake(lake) => {
-            let reader = LakeReader::new(Store::open(&lake.store)?, context.extract_context());
-            of_files(&context, LakeReader::TENANT, reader.list().await?).await?
-        }
+    let forecast = tokio::select! {
+        () = context.stop.cancelled() => None,
+        forecast = Box::pin(of_source(&context)) => forecast?,
     };
+    let Some(forecast) = forecast else { return Ok(Outcome::Interrupted) };
     if json {
         let text = serde_json::to_string_pretty(&forecast)
             .map_err(|error| Failure::internal(&error, "write the plan"))?;
@@ -82,6 +73,21 @@ pub(crate) async fn forecast(arguments: PlanArguments) -> Result<Outcome, Failur
         stdout::print(&forecast);
     }
     Ok(Outcome::Done)
+}
+
+/// Nothing where a stop came first.
+async fn of_source(context: &Context) -> Result<Option<Forecast>, Failure> {
+    Ok(Some(match &context.pipeline.source {
+        Source::Graph(sources) => return Ok(of_tenants(context, sources).await?.map(Forecast::Tenants)),
+        Source::Files(files) => {
+            let opened = source::open_files(files, context.shares.page_bytes_max, context.extract_context())?;
+            of_files(context, files.tenant_id, opened.list().await?).await?
+        }
+        Source::Lake(lake) => {
+            let reader = LakeReader::new(Store::open(&lake.store)?, context.extract_context());
+            of_files(context, LakeReader::TENANT, reader.list().await?).await?
+        }
+    }))
 }
 
 /// The lake as it is; an empty one where there is none, which is not made for that.

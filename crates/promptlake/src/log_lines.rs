@@ -18,7 +18,7 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::failure::Failure;
-use crate::terminal::{self, Above};
+use crate::terminal::{self, Above, shown};
 
 /// What levels are shown, when it is set.
 const LEVELS: &str = "PROMPTLAKE_LOG";
@@ -56,7 +56,8 @@ pub(crate) fn start(format: LogFormat) -> Result<(), Failure> {
     let own =
         filter_fn(|metadata| metadata.target().starts_with("promptlake") || *metadata.level() <= Level::WARN);
     // Colours are for people: a file that the lines go to is searched.
-    let has_colours = is_terminal && !is_json && std::env::var_os("NO_COLOR").is_none();
+    let has_colours =
+        is_terminal && !is_json && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt::layer().with_writer(Above).with_ansi(has_colours);
     let lines = lines.event_format(Lines { is_json });
     tracing_subscriber::registry().with(lines.with_filter(own)).with(levels).init();
@@ -85,7 +86,7 @@ pub(crate) fn name_run(id: &RunId) {
 /// Tells a person something that is no log line: plainly on a terminal, as a log line among log lines.
 pub(crate) fn tell(text: impl fmt::Display) {
     if is_json() {
-        tracing::info!("{text}");
+        say_json(Level::INFO, text.to_string(), []);
     } else {
         terminal::say(text);
     }
@@ -94,7 +95,7 @@ pub(crate) fn tell(text: impl fmt::Display) {
 /// Tells how a command ended.
 pub(crate) fn tell_summary(text: impl fmt::Display) {
     if is_json() {
-        tracing::info!(summary = %text, "ended");
+        say_json(Level::INFO, "ended".to_owned(), [("summary", text.to_string().into())]);
     } else {
         terminal::say(text);
     }
@@ -103,10 +104,24 @@ pub(crate) fn tell_summary(text: impl fmt::Display) {
 /// Tells why a command failed.
 pub(crate) fn tell_failure(failure: &Failure) {
     if is_json() {
-        tracing::error!(hint = failure.hint(), exit_code = failure.code(), "{}", failure.in_a_line());
+        let fields = [("hint", failure.hint().into()), ("exit_code", failure.code().into())];
+        say_json(Level::ERROR, failure.in_a_line(), fields);
     } else {
         terminal::say(failure);
     }
+}
+
+/// Says what is said at any level, as a line of JSON among log lines.
+fn say_json<const N: usize>(level: Level, message: String, fields: [(&str, Value); N]) {
+    let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    terminal::say(Line { message, fields }.json(&now(), level));
+}
+
+/// The instant, as it stands in a line.
+fn now() -> String {
+    let mut at = String::new();
+    SystemTime.format_time(&mut Writer::new(&mut at)).expect("a string takes everything");
+    at
 }
 
 fn is_json() -> bool {
@@ -131,13 +146,11 @@ where
     ) -> fmt::Result {
         let mut line = Line::default();
         event.record(&mut line);
-        let mut at = String::new();
-        SystemTime.format_time(&mut Writer::new(&mut at))?;
         let level = *event.metadata().level();
         if self.is_json {
-            writeln!(writer, "{}", line.json(&at, level))
+            writeln!(writer, "{}", line.json(&now(), level))
         } else {
-            line.human(&mut writer, &at, level)
+            line.human(&mut writer, &now(), level)
         }
     }
 }
@@ -183,11 +196,13 @@ impl Line {
             Level::WARN => ("\u{1b}[33m", "\u{1b}[0m"),
             _ => ("\u{1b}[2m", "\u{1b}[0m"),
         };
-        write!(writer, "{time} {colour}{level:<5}{plain} {}", self.message)?;
+        write!(writer, "{time} {colour}{level:<5}{plain} {}", shown(&self.message))?;
         for (name, value) in &self.fields {
             match value {
                 Value::Null => {}
-                Value::String(text) if !text.contains([' ', '"', '\n']) => write!(writer, " {name}={text}")?,
+                Value::String(text) if !text.contains([' ', '"']) => {
+                    write!(writer, " {name}={}", shown(text))?;
+                }
                 value => write!(writer, " {name}={value}")?,
             }
         }

@@ -230,15 +230,15 @@ impl Now {
     /// A log line with the same numbers.
     fn log(&self) {
         let counts = &self.counts;
-        let (users, found) = (counts.settled(), counts.users_found);
-        let (records, committed) = (counts.new_records, counts.committed_records);
+        let (users_settled, users_found) = (counts.settled(), counts.users_found);
+        let (records, committed_records) = (counts.new_records, counts.committed_records);
         let throttled_s = counts.throttled(RequestKind::Interactions).as_secs();
         tracing::info!(
-            users,
-            found,
-            rate = rounded(self.rate),
+            users_settled,
+            users_found,
+            requests_per_second = rounded(self.rate),
             records,
-            committed,
+            committed_records,
             bytes_read = counts.body_bytes,
             throttled_s,
             memory_bytes = self.resident.map(|resident| resident.bytes),
@@ -255,6 +255,7 @@ impl Now {
             None => (None, None),
         };
         json!({
+            "message": "progress",
             "elapsed_s": self.elapsed.as_secs(),
             "users_found": counts.users_found,
             "users_settled": counts.settled(),

@@ -1,7 +1,8 @@
 //! `promptlake run`: settings to a source and a lake, the flow between them, and what there is to say about it.
 
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use promptlake_extract::{RunContext, UserRef};
@@ -23,6 +24,7 @@ use crate::memory::Shares;
 use crate::plan;
 use crate::progress::{Bounds, Progress, ProgressMode};
 use crate::settings::{self, Compression, Destination, GraphSource, Pipeline, Source};
+use crate::shell;
 use crate::source::{self, Limits};
 use crate::stage_waits::StageWaits;
 use crate::stdout;
@@ -64,6 +66,8 @@ pub(crate) struct Context {
     /// What comes of a stop, in words.
     what_follows_stop: &'static str,
     progress: ProgressMode,
+    /// The name of the pipeline file without its ending.
+    pub(crate) pipeline_name: String,
     /// Where the report is to be written beside the lake.
     pub(crate) report_file: Option<PathBuf>,
 }
@@ -82,14 +86,6 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Outcome, Failure> {
         context.conclude(ran.await, |summary| log_lines::tell_summary(summary))
     };
     context.kept_account_of(running).await
-}
-
-/// The command of this run, to be typed again. It holds no secret: none can be given as an argument.
-fn typed_command() -> String {
-    let quote =
-        |argument: String| if argument.contains([' ', '"']) { format!("'{argument}'") } else { argument };
-    let arguments = std::env::args().skip(1).map(quote);
-    std::iter::once("promptlake".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
 /// A run whose stages have ended.
@@ -125,6 +121,7 @@ impl Context {
         let mut chance = chance()?;
         let shares = Shares::of(pipeline.run.memory_limit.bytes(), readers);
         refuse_shard(arguments, &pipeline)?;
+        refuse_report(arguments)?;
         let pool = ComputePool::new(0).map_err(|error| Failure::internal(&error, "start"))?;
         let waits = StageWaits::default();
         let id = RunId::new(started_at, chance.random());
@@ -147,6 +144,7 @@ impl Context {
             stop: stopping::on_signals(what_follows_stop)?,
             what_follows_stop,
             progress: arguments.progress,
+            pipeline_name: name_of(&arguments.pipeline.file),
             report_file: arguments.report.clone(),
             pipeline,
             clock,
@@ -183,7 +181,7 @@ impl Context {
             counts: self.tally.counts(),
             took: self.clock.elapsed(),
             lake: self.pipeline.destination.store.location.in_duckdb(),
-            command: typed_command(),
+            command: shell::typed_command(),
             loaded,
             unresolved,
         }
@@ -278,6 +276,22 @@ pub(crate) fn lake_settings(pipeline: &Pipeline, shares: Shares) -> LakeSettings
         stale_after: limits.stale_after.as_duration(),
         take_over: None,
     }
+}
+
+/// That there is no folder for a report is said before a run, not after hours of it.
+fn refuse_report(arguments: &RunArguments) -> Result<(), Failure> {
+    let Some(file) = &arguments.report else { return Ok(()) };
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if folder.is_none_or(Path::is_dir) {
+        return Ok(());
+    }
+    let error = std::io::Error::from(std::io::ErrorKind::NotFound);
+    Err(Failure::setting(&error, &format!("take --report {}", file.display()), "make its folder first"))
+}
+
+/// What a pipeline is called by: its file without folder and ending.
+fn name_of(file: &Path) -> String {
+    file.file_stem().map_or_else(|| file.to_string_lossy(), OsStr::to_string_lossy).into_owned()
 }
 
 /// Shards are of users, and runs beside one another.

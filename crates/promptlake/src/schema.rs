@@ -14,6 +14,7 @@ use crate::lake;
 use crate::run;
 use crate::settings;
 use crate::stdout;
+use crate::terminal;
 
 /// A lake as somebody names it: by where it is, or by a pipeline file that fills it.
 #[derive(Debug, Clone)]
@@ -65,6 +66,15 @@ async fn duckdb_of(lake: LakeArgument) -> Result<String, Failure> {
     lake::check_root(&settings.location)?;
     let store = Store::open(&settings)?;
     let with_files = tables_with_files(&store).await.map_err(LoadError::from)?;
+    let empty = Table::ALL.into_iter().filter(|table| !with_files.contains(table));
+    let empty: Vec<&str> = empty.map(Table::name).collect();
+    if !empty.is_empty() {
+        // A view over no file names none, and goes on to do so.
+        let empty = empty.join(", ");
+        terminal::say(format_args!(
+            "no file yet, so their views stay empty until they are made again: {empty}"
+        ));
+    }
     Ok(promptlake_schemas::duckdb_of(&absolute(settings.location).in_duckdb(), &with_files))
 }
 

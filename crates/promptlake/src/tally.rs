@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use promptlake_flow::{Event, Observer, RequestKind};
 use promptlake_model::UserStatus;
+use tokio::time::Instant;
 
 /// Reasons that are told apart: a person reads no more, and a reason may name what only one user has.
 const REASONS_MAX: usize = 5;
@@ -22,7 +23,14 @@ const OTHER_REASONS: &str = "other reasons: see the table users";
 /// The counts of a run so far. Taken and read under one lock, held for an addition.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    counts: Mutex<Counts>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    counts: Counts,
+    /// Since when the source is lost, where it is.
+    lost_since: Option<Instant>,
 }
 
 /// What was counted.
@@ -73,12 +81,16 @@ pub(crate) struct TableCounts {
 
 impl Tally {
     pub(crate) fn counts(&self) -> Counts {
-        self.lock().clone()
+        let state = self.lock();
+        let mut counts = state.counts.clone();
+        // An outage counts while it lasts: the run may end in it.
+        counts.lost += state.lost_since.map(|since| since.elapsed()).unwrap_or_default();
+        counts
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counts> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // A panic between two additions leaves counts that are still counts.
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -164,6 +176,30 @@ impl Counts {
 
 impl Observer for Tally {
     fn observe(&self, event: &Event) {
-        self.lock().add(event);
+        let mut state = self.lock();
+        match event {
+            Event::SourceLost { .. } => drop(state.lost_since.get_or_insert_with(Instant::now)),
+            Event::SourceBack { .. } => state.lost_since = None,
+            _ => {}
+        }
+        state.counts.add(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_counts_while_it_lasts_and_once() {
+        const SECOND: Duration = Duration::from_secs(1);
+        let (tally, kind) = (Tally::default(), RequestKind::Interactions);
+        tally.observe(&Event::SourceLost { kind });
+        tokio::time::advance(5 * SECOND).await;
+        assert_eq!(tally.counts().lost, 5 * SECOND);
+        // It counts from the last answer.
+        tally.observe(&Event::SourceBack { kind, lost_for: 7 * SECOND });
+        tokio::time::advance(SECOND).await;
+        assert_eq!(tally.counts().lost, 7 * SECOND);
     }
 }

@@ -1,6 +1,7 @@
 //! Standard error, with a display that may stand at its end: whatever is said goes above it, and neither garbles the
 //! other.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
@@ -73,6 +74,16 @@ pub(crate) fn clear() {
 /// Says a line, or several. Whoever does not listen any more has heard enough.
 pub(crate) fn say(text: impl Display) {
     above(|_| drop(writeln!(io::stderr().lock(), "{text}")));
+}
+
+/// A text of somebody else as a terminal may have it: what would move its cursor or change its colours is spelt out.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let spelt =
+        |char: char| if char.is_control() { char.escape_default().to_string() } else { char.to_string() };
+    text.chars().map(spelt).collect::<String>().into()
 }
 
 /// A text in lines of at most so many columns; a word that is longer has a line of its own.

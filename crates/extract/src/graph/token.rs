@@ -133,6 +133,10 @@ impl TokenSource {
             let (login, attempts) = (self.grantor.place(), state.failures);
             return Err(ExtractError::TokenUnavailable { login, attempts, last: reason });
         }
+        if state.failures == 1 {
+            // Whoever looks on sees nothing else for a while.
+            tracing::warn!(login = %self.grantor.place(), reason, "no token was given: asked again, for up to a minute");
+        }
         Ok(())
     }
 }

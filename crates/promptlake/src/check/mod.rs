@@ -4,6 +4,8 @@
 mod graph;
 mod report;
 
+use std::path::{Path, PathBuf};
+
 use indicatif::HumanCount;
 use promptlake_load::{LoadError, ProbeError, ProbeStep, Store, StoreLocation};
 
@@ -24,10 +26,17 @@ pub(crate) async fn check(arguments: CheckArguments) -> Result<Outcome, Failure>
     match Context::new(&RunArguments::silent(pipeline), "nothing is left behind") {
         Ok(context) => {
             report.passed("pipeline file", named);
-            let stop = context.stop.clone();
             tokio::select! {
-                () = stop.cancelled() => return Ok(Outcome::Interrupted),
-                () = try_everything(&context, &mut report) => {}
+                () = context.stop.cancelled() => {}
+                () = try_source(&context, &mut report) => {}
+            }
+            // Not given up once it has begun: it leaves nothing behind.
+            if !context.stop.is_cancelled() {
+                try_destination(&context, &mut report).await;
+            }
+            if context.stop.is_cancelled() {
+                report.finish();
+                return Ok(Outcome::Interrupted);
             }
         }
         Err(failure) => report.failed("pipeline file", &failure),
@@ -35,7 +44,7 @@ pub(crate) async fn check(arguments: CheckArguments) -> Result<Outcome, Failure>
     Ok(report.finish())
 }
 
-async fn try_everything(context: &Context, report: &mut Report) {
+async fn try_source(context: &Context, report: &mut Report) {
     match &context.pipeline.source {
         Source::Graph(sources) => {
             for source in sources {
@@ -45,7 +54,6 @@ async fn try_everything(context: &Context, report: &mut Report) {
         Source::Files(files) => try_files(context, files, report).await,
         Source::Lake(lake) => try_lake(context, lake, report).await,
     }
-    try_destination(context, report).await;
 }
 
 async fn try_files(context: &Context, files: &FilesSource, report: &mut Report) {
@@ -97,6 +105,7 @@ async fn try_destination(context: &Context, report: &mut Report) {
     let destination = &context.pipeline.destination;
     let location = &destination.store.location;
     let names = ProbeStep::ALL.map(step_name);
+    let _made = MadeFolders::of(location);
     let store = match run::open_store(destination) {
         Ok(store) => store,
         Err(failure) => {
@@ -116,9 +125,31 @@ async fn try_destination(context: &Context, report: &mut Report) {
         report.not_tried(&after, "what comes before it failed");
     }
     if !matches!(location, StoreLocation::Local(_)) {
-        let advice =
-            format!("make sure that no lifecycle rule deletes or archives below {location}/_promptlake/");
+        let advice = format!(
+            "make sure that no lifecycle rule deletes or archives below {location}/_promptlake/, but for reports/"
+        );
         report.not_tried(&["lake: lifecycle"], &advice);
+    }
+}
+
+/// Folders that trying out a local lake makes: one that was not there is not there afterwards.
+struct MadeFolders(Vec<PathBuf>);
+
+impl MadeFolders {
+    fn of(location: &StoreLocation) -> Self {
+        let StoreLocation::Local(root) = location else { return Self(Vec::new()) };
+        let inside = [root.join("_promptlake/probe"), root.join("_promptlake")];
+        let outside = root.ancestors().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_owned);
+        Self(inside.into_iter().chain(outside).take_while(|folder| !folder.exists()).collect())
+    }
+}
+
+impl Drop for MadeFolders {
+    fn drop(&mut self) {
+        for folder in &self.0 {
+            // What is not empty is of use to somebody by now.
+            drop(std::fs::remove_dir(folder));
+        }
     }
 }
 

@@ -5,17 +5,19 @@ use std::path::Path;
 use promptlake_load::StoreLocation;
 use promptlake_model::{TenantId, Timestamp};
 
-use super::next::shell_word;
 use crate::cli::InitArguments;
 use crate::failure::Failure;
 use crate::settings::answers::{self, BadAnswer, WhoseHistory};
 use crate::settings::{ClientId, CredentialKind, Start};
+use crate::shell;
 
 /// What is meant where nothing is said, as it would be typed.
 pub(super) const CREDENTIAL_DEFAULT: &str = "client_secret";
 pub(super) const USERS_DEFAULT: &str = "licensed";
 pub(super) const START_DEFAULT: &str = "30d";
 pub(super) const DESTINATION_DEFAULT: &str = "./copilot-lake";
+/// Another one, so that nobody's records are ever beside those of nobody.
+pub(super) const EMULATOR_DESTINATION_DEFAULT: &str = "./emulator-lake";
 
 /// Ids of nobody, for a command that shows what belongs where.
 const TENANT_ID_EXAMPLE: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
@@ -157,10 +159,10 @@ impl Given {
                 Some(or(self.destination.as_ref().map(ToString::to_string), DESTINATION_DEFAULT)),
             ),
         ];
-        let mut command = format!("promptlake init {}", shell_word(&file.display().to_string()));
+        let mut command = format!("promptlake init {}", shell::word(&file.display().to_string()));
         for (flag, value) in flags {
             if let Some(value) = value {
-                command.extend([" ", flag, " ", &shell_word(&value)]);
+                command.extend([" ", flag, " ", &shell::word(&value)]);
             }
         }
         command

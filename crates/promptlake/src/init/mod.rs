@@ -52,7 +52,8 @@ pub(crate) fn init(arguments: &InitArguments) -> Result<Outcome, Failure> {
 fn answers(arguments: &InitArguments, now: Timestamp) -> Result<Answers, Failure> {
     let given = Given::of(arguments, now)?;
     if arguments.emulator {
-        let location = given.destination.map_or_else(|| destination(answers::DESTINATION_DEFAULT), Ok);
+        let location =
+            given.destination.map_or_else(|| destination(answers::EMULATOR_DESTINATION_DEFAULT), Ok);
         let location = location.map_err(|error| Failure::internal(&error, "read the default destination"))?;
         return Ok(Answers { source: SourceAnswers::Emulator(emulator()?), destination: location });
     }

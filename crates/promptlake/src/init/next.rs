@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::answers::{Answers, EmulatorAnswers, SignIn, SourceAnswers};
 use super::text::{CERTIFICATE_FILE, SECRET_VARIABLE};
+use crate::shell;
 use crate::terminal::{COLUMNS, wrapped};
 
 /// What is to be done, and the commands for it.
@@ -14,14 +15,14 @@ struct Step {
 
 /// The steps from a file to a lake.
 pub(super) fn steps(file: &Path, answers: &Answers) -> String {
-    let file = shell_word(&file.display().to_string());
+    let file = shell::word(&file.display().to_string());
     let before = match &answers.source {
         SourceAnswers::Tenant(tenant) => proof(tenant.sign_in),
         SourceAnswers::Emulator(EmulatorAnswers { client_secret, .. }) => Step {
             what: "Start the emulator in a second terminal, and put its secret, which guards nothing, into this one:",
             commands: vec![
                 "promptlake emulate".to_owned(),
-                format!("export {SECRET_VARIABLE}={}", shell_word(client_secret)),
+                format!("export {SECRET_VARIABLE}={}", shell::word(client_secret)),
             ],
         },
     };
@@ -62,13 +63,4 @@ fn proof(sign_in: SignIn) -> Step {
         }
     };
     Step { what, commands }
-}
-
-/// A word as a shell takes it.
-pub(super) fn shell_word(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-/:=,@+".contains(&b);
-    if !text.is_empty() && text.bytes().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -8,8 +8,8 @@ use std::path::Path;
 use promptlake_load::{Provider, RemoteUrl, StoreLocation};
 
 use super::answers::{Answers, EmulatorAnswers, SignIn, SourceAnswers, TenantAnswers};
-use super::next::shell_word;
 use crate::settings::answers::WhoseHistory;
+use crate::shell;
 
 /// What editors complete and check the file by.
 const SCHEMA_LINE: &str =
@@ -69,7 +69,7 @@ pub(super) const RUN_DEFAULTS: &[Default] = &[
 
 /// The text of a whole file, which names itself in it.
 pub(super) fn pipeline_file(file: &Path, answers: &Answers) -> String {
-    let file = shell_word(&file.display().to_string());
+    let file = shell::word(&file.display().to_string());
     let mut text = format!(
         "{SCHEMA_LINE}\n# The Copilot interactions of a tenant into a lake. Try this file, see what it would take, and run \
          it:\n#\n#     promptlake check {file}\n#     promptlake plan {file}\n#     promptlake run {file}\n#\n# A run asks \

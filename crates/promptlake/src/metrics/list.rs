@@ -24,6 +24,7 @@ pub(super) struct Moment<'a> {
     /// `None` where the system does not say.
     pub(super) resident: Option<Resident>,
     pub(super) memory_limit_bytes: u64,
+    pub(super) pipeline: &'a str,
     pub(super) run_id: &'a RunId,
     pub(super) started_at: Timestamp,
     pub(super) last_ended: LastEnded,
@@ -37,6 +38,9 @@ pub(super) struct LastEnded {
     /// The exit code of the run that ended last.
     pub(super) exit_code: Option<u8>,
 }
+
+/// The label that every sample has.
+const PIPELINE: &str = "pipeline";
 
 /// Names that are read back from a file, as well as written.
 pub(super) const LAST_SUCCESS: &str = "promptlake_last_success_timestamp_seconds";
@@ -63,10 +67,16 @@ pub(super) fn seconds_of(instant: Timestamp) -> f64 {
 }
 
 impl Moment<'_> {
-    /// All metrics, in the order in which they are read.
+    /// All metrics, in the order in which they are read. Each sample says which pipeline it is of: files of several lie in one
+    /// folder, and what is the same by all its labels is there once.
     pub(super) fn metrics(&self) -> Vec<Metric> {
         let parts = [self.of_requests(), self.of_records(), self.of_tables(), self.of_users()];
-        parts.into_iter().chain([self.of_process(), self.of_runs()]).flatten().collect()
+        let mut metrics: Vec<Metric> =
+            parts.into_iter().chain([self.of_process(), self.of_runs()]).flatten().collect();
+        for sample in metrics.iter_mut().flat_map(|metric| &mut metric.samples) {
+            sample.labels.insert(0, (PIPELINE, self.pipeline.to_owned().into()));
+        }
+        metrics
     }
 
     fn of_requests(&self) -> Vec<Metric> {
@@ -193,12 +203,12 @@ impl Moment<'_> {
         let success = success_s.map(|seconds| alone(Value::Number(seconds)));
         let exit_code = exit_code.map(|code| alone(Value::Whole(code.into())));
         vec![
-            gauge("promptlake_run_info", "1", vec![run]).help("The run that all this is of, as labels"),
+            gauge("promptlake_run_info", "", vec![run]).help("The run that all this is of, as labels"),
             gauge("promptlake_run_started_timestamp_seconds", "s", vec![started])
                 .help("When the run started"),
             gauge(LAST_SUCCESS, "s", success.into_iter().collect())
                 .help("When a run was last done: with exit code 0, or with 3, where some users failed"),
-            gauge(EXIT_CODE, "1", exit_code.into_iter().collect())
+            gauge(EXIT_CODE, "", exit_code.into_iter().collect())
                 .help("Exit code of the run that ended last"),
         ]
     }

@@ -27,7 +27,8 @@ struct Metric {
     /// What it counts, in a sentence without its full stop.
     help: &'static str,
     kind: Kind,
-    /// Of one, in the Unified Code for Units of Measure, as OTLP wants it: `s`, `By`, `{record}`.
+    /// Of one, in the Unified Code for Units of Measure, as OTLP wants it: `s`, `By`, `{record}`. Empty where it counts nothing:
+    /// of `1`, Prometheus would make a ratio.
     unit: &'static str,
     /// None where nothing is known.
     samples: Vec<Sample>,

@@ -33,6 +33,8 @@ pub(crate) struct Meter {
     pub(crate) tally: Arc<Tally>,
     pub(crate) waits: StageWaits,
     pub(crate) memory_limit_bytes: u64,
+    /// What tells the pipelines of a machine apart.
+    pub(crate) pipeline: String,
     pub(crate) run_id: RunId,
     pub(crate) started_at: Timestamp,
     pub(crate) clock: Clock,
@@ -45,6 +47,7 @@ impl Meter {
             waits: self.waits.totals(),
             resident: Resident::now(),
             memory_limit_bytes: self.memory_limit_bytes,
+            pipeline: &self.pipeline,
             run_id: &self.run_id,
             started_at: self.started_at,
             last_ended,

@@ -53,6 +53,7 @@ pub(super) fn metrics(last_ended: LastEnded) -> Vec<Metric> {
         ],
         resident: Some(Resident { bytes: 200 << 20, peak_bytes: 300 << 20 }),
         memory_limit_bytes: 512 << 20,
+        pipeline: "contoso",
         run_id: &run_id(),
         started_at: Timestamp::parse("2026-01-02T03:04:05.678901Z").unwrap(),
         last_ended,
@@ -84,6 +85,7 @@ fn every_metric_is_named_as_prometheus_has_it() {
         assert_eq!(base.ends_with("_bytes"), unit == "By", "{name}");
         assert!(!help.is_empty() && !help.ends_with('.'), "{name}");
         assert!(!samples.is_empty(), "{name}");
+        assert!(samples.iter().all(|sample| sample.labels[0] == ("pipeline", "contoso".into())), "{name}");
     }
 }
 

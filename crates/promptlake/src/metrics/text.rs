@@ -44,7 +44,10 @@ fn write_sample(text: &mut String, name: &str, sample: &Sample) -> fmt::Result {
 
 /// What a file that was written before says of how runs ended. Of a file that somebody else wrote, nothing.
 pub(super) fn last_ended(text: &str) -> LastEnded {
-    let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let value = |name: &str| {
+        let labelled = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{'));
+        text.lines().find(labelled).and_then(|line| Some(line.rsplit_once("} ")?.1))
+    };
     LastEnded {
         success_s: value(LAST_SUCCESS).and_then(|value| value.parse().ok()),
         exit_code: value(EXIT_CODE).and_then(|value| value.parse().ok()),

@@ -23,12 +23,25 @@ pub(crate) struct BadAnswer {
 impl BadAnswer {
     fn new(path: &str, fault: &Fault) -> Self {
         let example = || format!("write {}", examples::value_of(path).unwrap_or_default());
-        Self { wrong: fault.to_string(), hint: fault.own_hint().map_or_else(example, str::to_owned) }
+        Self {
+            wrong: fault.to_string(),
+            hint: fault.own_hint().map_or_else(example, |hint| untyped(hint, path)),
+        }
     }
 
     /// What to write instead, with a right example.
     pub(crate) fn hint(&self) -> &str {
         &self.hint
+    }
+}
+
+/// A hint without what only a file has: `write url = "./lake"` is `write ./lake` to whoever answers.
+fn untyped(hint: &str, path: &str) -> String {
+    let key = path.rsplit('.').next().unwrap_or(path);
+    let Some((before, rest)) = hint.split_once(&format!("{key} = \"")) else { return hint.to_owned() };
+    match rest.split_once('"') {
+        Some((value, after)) => format!("{before}{value}{after}"),
+        None => hint.to_owned(),
     }
 }
 
@@ -104,7 +117,10 @@ fn unsayable(text: &str) -> Fault {
 }
 
 fn read<T: Setting>(path: &str, text: &str) -> Result<T, BadAnswer> {
-    T::parse(text.trim()).map_err(|fault| BadAnswer::new(path, &fault))
+    // Quotes are of whoever copied it from a file.
+    let text = text.trim();
+    let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    T::parse(bare).map_err(|fault| BadAnswer::new(path, &fault))
 }
 
 #[cfg(test)]
@@ -145,6 +161,11 @@ mod tests {
             (said(start("2027-01-01", now)), "is 2027-01-01, which is not in the past; write 2025-01-01"),
             (said(start("soon", now)), r#"is "soon", neither a date nor a duration; write 2025-01-01"#),
             (said(destination("file:///srv/lake")), r#"Local("/srv/lake")"#),
+            (said(destination("\"./lake\"")), r#"Local("./lake")"#),
+            (
+                said(destination("ftp://host/lake")),
+                r#"has the unknown scheme "ftp://"; write s3://bucket/lake, or a local path such as "./lake""#,
+            ),
             (said(destination("")), r#"is "", not a path; write ./lake"#),
             (
                 said(destination("file:///a%0Ab")),

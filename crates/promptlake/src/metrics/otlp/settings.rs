@@ -48,7 +48,7 @@ impl PushSettings {
         run_id: &str,
     ) -> Result<Option<Self>, PushSettingsError> {
         let environment = Environment { read: &read };
-        if environment.is("OTEL_SDK_DISABLED", "true") || environment.is("OTEL_METRICS_EXPORTER", "none") {
+        if environment.is("OTEL_SDK_DISABLED", "true") || !environment.exports_otlp() {
             return Ok(None);
         }
         let Some(endpoint) = environment.endpoint()? else { return Ok(None) };
@@ -91,6 +91,12 @@ impl Environment<'_> {
 
     fn is(&self, variable: &str, value: &str) -> bool {
         self.typed(variable).is_some_and(|typed| typed.text.eq_ignore_ascii_case(value))
+    }
+
+    /// Whether metrics are to go this way, if they are to go any.
+    fn exports_otlp(&self) -> bool {
+        let Some(exporters) = self.typed("OTEL_METRICS_EXPORTER") else { return true };
+        exporters.text.split(',').any(|exporter| exporter.trim().eq_ignore_ascii_case("otlp"))
     }
 
     /// That for metrics is taken as it is; to that for everything their path is appended.
@@ -155,7 +161,14 @@ impl Typed {
     fn url(&self) -> Result<Url, PushSettingsError> {
         let url = Url::parse(&self.text).ok();
         let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        url.ok_or_else(|| self.error("it is no URL of a collector, such as http://127.0.0.1:4318"))
+        let url =
+            url.ok_or_else(|| self.error("it is no URL of a collector, such as http://127.0.0.1:4318"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(
+                self.error("it has a user or a password: let yourself in by OTEL_EXPORTER_OTLP_HEADERS")
+            );
+        }
+        Ok(url)
     }
 
     /// Milliseconds, at least one.

@@ -68,6 +68,7 @@ fn nobody_is_told_unless_somebody_asks() {
         &[("OTEL_EXPORTER_OTLP_HEADERS", "api-key=k")],
         &[ENDPOINT, ("OTEL_SDK_DISABLED", "TRUE")],
         &[ENDPOINT, ("OTEL_METRICS_EXPORTER", "none")],
+        &[ENDPOINT, ("OTEL_METRICS_EXPORTER", "prometheus,console")],
     ] {
         assert_eq!(read(variables), "nobody", "{variables:?}");
     }
