@@ -112,9 +112,11 @@ fn without_a_terminal_what_is_missing_is_named_with_a_command_that_is_whole() {
 
 /// Starts a program in a terminal of its own, waits for each prompt and types its answer; prints how that ended.
 const TALK: &str = r#"
-import json, os, pty, sys
+import json, os, pty, signal, sys
 child, terminal = pty.fork()
 if child == 0:
+    # Ignored where the tests run in the background of a shell.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(sys.argv[2], sys.argv[2:])
 screen, seen = b"", 0
 try:

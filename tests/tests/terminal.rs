@@ -49,7 +49,9 @@ fn the_end_of_a_run_is_said_whatever_the_level_is() {
     command.env("PROMPTLAKE_LOG", "error");
     let ended = finish(command);
     ended.assert_code(0);
-    assert!(only_line(&ended)["summary"].as_str().unwrap().contains("files     1 read"), "{}", ended.said);
+    let line = only_line(&ended);
+    assert_eq!((&line["message"], &line["new_records"]), (&"ended".into(), &0.into()), "{line}");
+    assert!(line["summary"].as_str().unwrap().contains("files     1 read"), "{line}");
 }
 
 fn files_pipeline(lake: &Lake, saved: &std::path::Path) -> PathBuf {

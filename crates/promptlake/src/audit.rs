@@ -12,8 +12,9 @@ use promptlake_model::{Owner, Window};
 
 use crate::cli::{AuditArguments, RunArguments};
 use crate::failure::{Failure, Outcome};
-use crate::lake::{self, counted};
+use crate::lake;
 use crate::log_lines;
+use crate::phrases::counted;
 use crate::run::{self, Context, Ran, Reading};
 use crate::settings::{GraphSource, Source};
 use crate::stdout;
@@ -108,7 +109,10 @@ async fn look(
     if let Ok(audited) = &ended.load {
         let came_through = ended.extract.is_ok() && ended.transform.is_ok() && !context.stop.is_cancelled();
         let is_whole = came_through && !summary.has_failures() && audited.users_undecided == 0;
-        log_lines::tell_summary(Report { sample: &text, audited, is_whole, summary: &summary });
+        log_lines::tell_summary(
+            Report { sample: &text, audited, is_whole, summary: &summary },
+            &summary.counts,
+        );
     }
     conclude(ended, context.stop.is_cancelled(), &summary)
 }
@@ -135,7 +139,10 @@ fn tell_repaired(text: &SampleText, summary: &Summary) {
         let (records, rejects) = (summary.counts.new_records, summary.counts.rejects);
         format!("added     {}\n", lacking_text(records, rejects))
     });
-    log_lines::tell_summary(format_args!("\n{text}\n{}{summary}", added.unwrap_or_default()));
+    log_lines::tell_summary(
+        format_args!("\n{text}\n{}{summary}", added.unwrap_or_default()),
+        &summary.counts,
+    );
 }
 
 impl Sample {

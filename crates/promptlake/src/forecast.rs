@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::cli::{PlanArguments, RunArguments};
 use crate::failure::{Failure, Outcome};
-use crate::lake::{counted, day_of, span};
 use crate::lake_source::LakeReader;
+use crate::phrases::{counted, day_of, span};
 use crate::run::{self, Context};
 use crate::settings::{GraphSource, Source};
 use crate::source;

@@ -5,9 +5,10 @@ use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
+use promptlake_flow::RequestKind;
 use promptlake_model::RunId;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
@@ -18,6 +19,7 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::failure::Failure;
+use crate::tally::Counts;
 use crate::terminal::{self, Above, shown};
 
 /// What levels are shown, when it is set.
@@ -92,10 +94,20 @@ pub(crate) fn tell(text: impl fmt::Display) {
     }
 }
 
-/// Tells how a command ended.
-pub(crate) fn tell_summary(text: impl fmt::Display) {
+/// Tells what came of a command: to a collector with the numbers that it would look for.
+pub(crate) fn tell_summary(text: impl fmt::Display, counts: &Counts) {
     if is_json() {
-        say_json(Level::INFO, "ended".to_owned(), [("summary", text.to_string().into())]);
+        let fields = [
+            ("users", json!(counts.users_settled)),
+            ("new_records", counts.new_records.into()),
+            ("known_records", counts.known_records.into()),
+            ("late_records", counts.late_records.into()),
+            ("rejects", counts.rejects.into()),
+            ("requests", counts.requests_of(RequestKind::Interactions).into()),
+            ("bytes_read", counts.body_bytes.into()),
+            ("summary", text.to_string().into()),
+        ];
+        say_json(Level::INFO, "ended".to_owned(), fields);
     } else {
         terminal::say(text);
     }
@@ -109,6 +121,11 @@ pub(crate) fn tell_failure(failure: &Failure) {
     } else {
         terminal::say(failure);
     }
+}
+
+/// Tells a program how far a run is, whatever log lines look like.
+pub(crate) fn tell_progress<const N: usize>(fields: [(&str, Value); N]) {
+    say_json(Level::INFO, "progress".to_owned(), fields);
 }
 
 /// Says what is said at any level, as a line of JSON among log lines.

@@ -15,6 +15,7 @@ mod lake_source;
 mod log_lines;
 mod memory;
 mod metrics;
+mod phrases;
 mod plan;
 mod progress;
 mod report;

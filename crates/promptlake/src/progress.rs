@@ -9,11 +9,11 @@ use std::time::Duration;
 use clap::ValueEnum;
 use indicatif::{HumanBytes, HumanCount};
 use promptlake_flow::{Clock, RequestKind};
-use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::lake::span;
+use crate::log_lines;
+use crate::phrases::span;
 use crate::resident::Resident;
 use crate::tally::{Counts, Tally};
 use crate::terminal;
@@ -79,7 +79,7 @@ impl Progress {
                 let now = Now::at(clock.elapsed(), &mut pace, tally.counts(), bounds);
                 match mode {
                     ProgressMode::Bar => terminal::display(&now),
-                    ProgressMode::Json => terminal::say(now.json()),
+                    ProgressMode::Json => now.tell(),
                     ProgressMode::Plain | ProgressMode::Auto => now.log(),
                     ProgressMode::Off => {}
                 }
@@ -247,30 +247,30 @@ impl Now {
         );
     }
 
-    fn json(&self) -> serde_json::Value {
+    /// The same numbers for a program.
+    fn tell(&self) {
         let counts = &self.counts;
         let (at_least, about) = match self.left {
             Some(Left::AtLeast(time)) => (Some(time.as_secs()), None),
             Some(Left::About(time)) => (None, Some(time.as_secs())),
             None => (None, None),
         };
-        json!({
-            "message": "progress",
-            "elapsed_s": self.elapsed.as_secs(),
-            "users_found": counts.users_found,
-            "users_settled": counts.settled(),
-            "files_read": counts.files_read,
-            "requests": counts.requests_of(RequestKind::Interactions),
-            "requests_per_second": rounded(self.rate),
-            "records": counts.new_records,
-            "committed_records": counts.committed_records,
-            "merged_rows": counts.merged_rows,
-            "bytes_read": counts.body_bytes,
-            "throttled_s": counts.throttled(RequestKind::Interactions).as_secs(),
-            "memory_bytes": self.resident.map(|resident| resident.bytes),
-            "left_at_least_s": at_least,
-            "left_about_s": about,
-        })
+        log_lines::tell_progress([
+            ("elapsed_s", self.elapsed.as_secs().into()),
+            ("users_found", counts.users_found.into()),
+            ("users_settled", counts.settled().into()),
+            ("files_read", counts.files_read.into()),
+            ("requests", counts.requests_of(RequestKind::Interactions).into()),
+            ("requests_per_second", rounded(self.rate).into()),
+            ("records", counts.new_records.into()),
+            ("committed_records", counts.committed_records.into()),
+            ("merged_rows", counts.merged_rows.into()),
+            ("bytes_read", counts.body_bytes.into()),
+            ("throttled_s", counts.throttled(RequestKind::Interactions).as_secs().into()),
+            ("memory_bytes", self.resident.map(|resident| resident.bytes).into()),
+            ("left_at_least_s", at_least.into()),
+            ("left_about_s", about.into()),
+        ]);
     }
 }
 

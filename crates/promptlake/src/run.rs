@@ -83,7 +83,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Outcome, Failure> {
                 Source::Lake(source) => Box::pin(run_lake(&context, source)).await,
             }
         });
-        context.conclude(ran.await, |summary| log_lines::tell_summary(summary))
+        context.conclude(ran.await, |summary| log_lines::tell_summary(summary, &summary.counts))
     };
     context.kept_account_of(running).await
 }

@@ -166,7 +166,16 @@ fn tenant_scope(source: &GraphSource) -> String {
         GraphTenant::Real(real) => real.tenant_id.to_string(),
         GraphTenant::Emulated(emulated) => format!("emulator {}", emulated.seed),
     };
-    format!("{tenant} {:?}", source.users)
+    let users = match &source.users {
+        Users::Licensed => "licensed".to_owned(),
+        Users::Group(group) => format!("group {group}"),
+        Users::Listed(users) => {
+            let users: Vec<String> = users.iter().map(ToString::to_string).collect();
+            format!("users {}", users.join(" "))
+        }
+        Users::File(path) => format!("file {}", path.display()),
+    };
+    format!("{tenant} {users}")
 }
 
 /// Whom to ask, as the settings say it; a CSV file is read here.

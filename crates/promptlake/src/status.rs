@@ -8,7 +8,8 @@ use promptlake_model::{Table, UserStatus};
 
 use crate::cli::StatusArguments;
 use crate::failure::{Failure, Outcome};
-use crate::lake::{Lake, counted, day_of, span};
+use crate::lake::Lake;
+use crate::phrases::{counted, day_of, span};
 use crate::stdout;
 
 /// Runs that a person is shown: the newest. JSON has all.

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::cli::VerifyArguments;
 use crate::failure::{Failure, Outcome};
-use crate::lake::{Lake, counted};
+use crate::lake::Lake;
+use crate::phrases::counted;
 use crate::stdout;
 
 /// What was found, in the end.

@@ -7,11 +7,11 @@ use promptlake_extract::{
 use promptlake_model::{AppClasses, Timestamp, UserId, Window};
 
 use crate::failure::Failure;
+use crate::phrases::counted;
 use crate::run::{CLOCK_SKEW_MICROS_MAX, Context};
 use crate::settings::{GraphSource, GraphTenant};
 use crate::source::{self, Apps, Limits, Tenant};
 
-use super::counted_users;
 use super::report::Report;
 
 /// Users who are tried for a page: where none of them has a history, either the licences are new, or the app may not read
@@ -253,7 +253,7 @@ fn credential_text(claims: Option<&TokenClaims>) -> String {
 }
 
 fn users_text(found: &Discovery) -> String {
-    let users = counted_users(found.users.len());
+    let users = counted(found.users.len() as u64, "user");
     if found.unresolved.is_empty() {
         return users;
     }
@@ -281,7 +281,7 @@ fn nobody() -> Failure {
 }
 
 fn no_history(users: usize) -> Failure {
-    let none = std::io::Error::other(format!("of {} none has one", counted_users(users)));
+    let none = std::io::Error::other(format!("of {} none has one", counted(users as u64, "user")));
     let hint = "check that their licence contains Copilot with Graph-grounded chat, and is not new";
     Failure::source(&none, "read a user's history", hint)
 }

@@ -6,12 +6,12 @@ mod report;
 
 use std::path::{Path, PathBuf};
 
-use indicatif::HumanCount;
 use promptlake_load::{LoadError, ProbeError, ProbeStep, Store, StoreLocation};
 
 use crate::cli::{CheckArguments, RunArguments};
 use crate::failure::{Failure, Outcome};
 use crate::lake_source::LakeReader;
+use crate::phrases::counted;
 use crate::run::{self, Context};
 use crate::settings::{FilesSource, LakeSource, Source};
 use crate::source;
@@ -87,7 +87,7 @@ async fn try_lake(context: &Context, lake: &LakeSource, report: &mut Report) {
 }
 
 fn counted_files(count: usize) -> String {
-    crate::lake::counted(count as u64, "file")
+    counted(count as u64, "file")
 }
 
 /// What each step of the probe is called.
@@ -162,10 +162,4 @@ fn passed_text(step: ProbeStep, location: &StoreLocation, single_writer: bool) -
         ProbeStep::Delete => "what was tried with is gone".to_owned(),
         ProbeStep::List => "all objects are seen".to_owned(),
     }
-}
-
-/// A number of users, in words.
-fn counted_users(count: usize) -> String {
-    let users = if count == 1 { "user" } else { "users" };
-    format!("{} {users}", HumanCount(count as u64))
 }

@@ -10,6 +10,7 @@ use super::answers::{
 };
 use crate::settings::answers::{self, BadAnswer};
 use crate::settings::{ClientId, CredentialKind};
+use crate::terminal::{COLUMNS, shown, wrapped};
 
 /// What is typed to leave an id out.
 const NONE: &str = "none";
@@ -105,14 +106,20 @@ impl<I: BufRead, S: Write> Dialogue<I, S> {
             };
             match read(text) {
                 Ok(value) => return Ok(value),
-                Err(bad) => writeln!(self.screen, "  {key} {bad}\n  hint: {}", bad.hint())?,
+                Err(bad) => {
+                    for said in [format!("{key} {bad}"), format!("hint: {}", bad.hint())] {
+                        for line in wrapped(&shown(&said), COLUMNS - 2) {
+                            writeln!(self.screen, "  {line}")?;
+                        }
+                    }
+                }
             }
         }
     }
 }
 
 const TENANT_ID: Question = Question {
-    about: "The directory (tenant) id, from the overview of the app registration in Entra ID.",
+    about: "The directory (tenant) id, from the overview of the app in Entra ID.",
     key: "tenant_id",
     default: None,
 };

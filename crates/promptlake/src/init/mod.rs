@@ -87,10 +87,13 @@ fn write(file: &Path, text: &str, force: bool) -> io::Result<()> {
 }
 
 fn unwritten(file: &Path, error: &io::Error) -> Failure {
-    let hint = match error.kind() {
-        ErrorKind::AlreadyExists => "name another file, or add --force to replace what is there",
-        ErrorKind::NotFound => "make its folder first",
-        _ => "name a file that can be written",
-    };
-    Failure::setting(error, &format!("write {}", file.display()), hint)
+    let what = format!("write {}", file.display());
+    match error.kind() {
+        ErrorKind::AlreadyExists => {
+            let there = io::Error::other("there is a file of that name");
+            Failure::setting(&there, &what, "name another file, or add --force to replace what is there")
+        }
+        ErrorKind::NotFound => Failure::setting(error, &what, "make its folder first"),
+        _ => Failure::setting(error, &what, "name a file that can be written"),
+    }
 }

@@ -20,6 +20,8 @@ const REPEATED_KINDS: [RequestKind; 3] =
 #[derive(Debug)]
 pub(super) struct Moment<'a> {
     pub(super) counts: Counts,
+    /// Since the start of the run.
+    pub(super) elapsed: Duration,
     pub(super) waits: [StageWait; 4],
     /// `None` where the system does not say.
     pub(super) resident: Option<Resident>,
@@ -105,6 +107,12 @@ impl Moment<'_> {
             .help("Time in which nothing was asked, since the source wanted everybody to wait"),
             counter("promptlake_source_lost_seconds_total", "s", vec![alone(seconds(counts.lost))])
                 .help("Time in which nobody reached the source"),
+            gauge(
+                "promptlake_requests_per_second",
+                "{request}/s",
+                vec![alone(Value::Number(counts.rate(self.elapsed)))],
+            )
+            .help("Requests for interactions in a second, over the run so far"),
             counter("promptlake_read_bytes_total", "By", vec![alone(Value::Whole(counts.body_bytes))])
                 .help("Bytes of all answers, after decompression"),
         ]

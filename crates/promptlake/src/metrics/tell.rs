@@ -44,6 +44,7 @@ impl Meter {
     fn metrics(&self, last_ended: LastEnded) -> Vec<Metric> {
         let moment = Moment {
             counts: self.tally.counts(),
+            elapsed: self.clock.elapsed(),
             waits: self.waits.totals(),
             resident: Resident::now(),
             memory_limit_bytes: self.memory_limit_bytes,

@@ -45,6 +45,7 @@ pub(super) fn metrics(last_ended: LastEnded) -> Vec<Metric> {
         |stage, waits_for, seconds| StageWait { stage, waits_for, total: Duration::from_secs(seconds) };
     let moment = Moment {
         counts: counts(),
+        elapsed: Duration::from_secs(8),
         waits: [
             wait("extract", "output", 0),
             wait("transform", "input", 55),
@@ -76,7 +77,7 @@ fn the_file_of_a_run() {
 fn every_metric_is_named_as_prometheus_has_it() {
     let metrics = metrics(at_the_end());
     let names: BTreeSet<&str> = metrics.iter().map(|metric| metric.name).collect();
-    assert_eq!((metrics.len(), names.len()), (20, 20), "each once");
+    assert_eq!((metrics.len(), names.len()), (21, 21), "each once");
     for Metric { name, help, kind, unit, samples } in metrics {
         assert!(name.starts_with("promptlake_"), "{name}");
         assert_eq!(name.ends_with("_total"), kind == Kind::Counter, "{name}");

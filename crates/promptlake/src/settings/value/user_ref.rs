@@ -1,5 +1,7 @@
 //! A user named in the file: by object id or by principal name.
 
+use std::fmt;
+
 use promptlake_model::UserId;
 
 use super::Setting;
@@ -12,6 +14,16 @@ pub(crate) enum UserRef {
     Id(UserId),
     /// His `userPrincipalName`, in lower case: the directory compares it without case.
     PrincipalName(String),
+}
+
+/// As it is written.
+impl fmt::Display for UserRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::PrincipalName(name) => f.write_str(name),
+        }
+    }
 }
 
 impl Setting for UserRef {
