@@ -65,17 +65,9 @@ fn there_is_one_tls_stack_one_arrow_and_one_client() {
     for banned in ["openssl", "openssl-sys", "native-tls", "ring"] {
         assert!(!versions.contains_key(banned), "{banned} is a second TLS stack");
     }
-    for single in [
-        "arrow",
-        "arrow-array",
-        "parquet",
-        "object_store",
-        "rustls",
-        "aws-lc-rs",
-        "reqwest",
-        "hyper",
-        "tokio",
-    ] {
+    for single in
+        ["arrow-array", "parquet", "object_store", "rustls", "aws-lc-rs", "reqwest", "hyper", "tokio"]
+    {
         let found = versions.get(single).map_or(0, BTreeSet::len);
         assert_eq!(found, 1, "{single}: {:?}", versions.get(single));
     }
