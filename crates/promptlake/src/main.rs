@@ -109,6 +109,11 @@ fn manual() -> std::io::Result<String> {
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
     let mut page = String::from_utf8_lossy(&page).replace(".SH EXTRA\n", ".SH \"EXIT STATUS\"\n");
+    for command in command.get_subcommands() {
+        // They have no pages of their own.
+        let name = command.get_name();
+        page = page.replace(&format!("promptlake\\-{name}(1)"), &format!("promptlake {name}"));
+    }
     write_chapters(&command, &mut page)?;
     Ok(page)
 }
@@ -149,6 +154,7 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         assert_has_all(&page, &command);
+        assert!(!page.contains("(1)\n"), "there is no page beside this one");
         for chapter in ["EXIT STATUS", "PROMPTLAKE RUN", "PROMPTLAKE SCHEMA DUCKDB"] {
             assert!(page.contains(&format!(".SH \"{chapter}\"\n")), "{chapter}");
         }
