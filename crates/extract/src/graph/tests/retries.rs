@@ -131,35 +131,31 @@ async fn users_are_asked_in_the_order_of_their_plans() {
 
 #[tokio::test(start_paused = true)]
 async fn slices_of_one_user_are_read_at_once_behind_his_first_page_and_no_more_than_the_setting_allows() {
+    /// So many that no list ends before all that may are begun, on however many threads pages are read.
+    const PAGES: u64 = 50;
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
     let seen = Arc::clone(&asked);
     let settings = GraphSettings { requests_per_second: 1_000.0, ..settings() };
     let bench = bench(settings, move |url| {
         seen.lock().unwrap().push(url.to_owned());
-        // Each list has three pages, named after it.
-        match url.split_once("https://graph.test/next?") {
-            None => page(1, Some(&format!("https://graph.test/next?1-{}", seen.lock().unwrap().len()))),
-            Some((_, rest)) if rest.starts_with('1') => {
-                page(1, Some(&format!("https://graph.test/next?2{}", &rest[1..])))
-            }
-            Some(_) => page(1, None),
-        }
+        // Each link counts the pages of its list, behind its name.
+        let (next, list) =
+            match url.split_once("https://graph.test/next?").and_then(|it| it.1.split_once('-')) {
+                None => (1, seen.lock().unwrap().len().to_string()),
+                Some((page, list)) => (page.parse::<u64>().unwrap() + 1, list.to_owned()),
+            };
+        page(1, (next < PAGES).then(|| format!("https://graph.test/next?{next}-{list}")).as_deref())
     });
     let outcome = bench.extract(vec![plan(1, 6)]).await;
     outcome.result.unwrap();
-    assert_eq!((outcome.users.len(), outcome.users[0].page_count), (1, 18));
-    assert!(outcome.slices.iter().all(|(_, pages, whole)| *pages == 3 && *whole));
+    assert_eq!((outcome.users.len(), u64::from(outcome.users[0].page_count)), (1, 6 * PAGES));
+    assert!(outcome.slices.iter().all(|(_, pages, whole)| u64::from(*pages) == PAGES && *whole));
     let asked = asked.lock().unwrap();
-    assert!(!asked[0].contains("next?") && asked[1].contains("next?1-1"), "one page comes first: {asked:?}");
-    // Of four readers, each has one list; one that asks for its last page may have ended it by the next request.
-    let mut begun_not_ending = 0_usize;
-    let at_once = asked.iter().map(|url| {
-        begun_not_ending += usize::from(url.contains("$filter"));
-        begun_not_ending -= usize::from(url.contains("next?2"));
-        begun_not_ending
-    });
-    let most = at_once.max().unwrap();
-    assert!((2..=4).contains(&most), "{most} lists at once: {asked:?}");
+    assert!(asked[0].contains("$filter") && asked[1].contains("next?1-1"), "one page comes first: {asked:?}");
+    // With four readers the fifth list begins when one has ended.
+    let ends = asked.iter().position(|url| url.contains(&format!("next?{}-", PAGES - 1))).unwrap();
+    let begun = asked[..ends].iter().filter(|url| url.contains("$filter")).count();
+    assert_eq!(begun, 4);
 }
 
 /// A list of two pages in which the last record of the first comes again.
