@@ -1,4 +1,5 @@
-//! How the stages are joined: channels and a byte budget that know who waited, the one bridge from I/O to CPU, the one clock, and what a run tells
+//! How the stages are joined: channels and a byte budget that know who waited, the one bridge from I/O to CPU, the one
+//! clock, and what a run tells
 //! whoever watches it. Knows nothing of Graph, tables or lakes.
 
 mod budget;

@@ -9,7 +9,7 @@ use promptlake_load::Loaded;
 use promptlake_model::{Table, UserStatus};
 
 use crate::tally::Counts;
-use crate::terminal::{COLUMNS, wrapped};
+use crate::terminal::hanging;
 
 /// The whole of a run in a dozen lines.
 pub(crate) struct Summary {
@@ -61,9 +61,7 @@ impl Summary {
         };
         let outcomes: Vec<String> = UserStatus::ALL.iter().filter_map(outcome).collect();
         let outcomes = if outcomes.is_empty() { "none".to_owned() } else { outcomes.join(", ") };
-        for (place, line) in wrapped(&outcomes, COLUMNS - 10).iter().enumerate() {
-            writeln!(f, "{:<10}{line}", if place == 0 { "users" } else { "" })?;
-        }
+        f.write_str(&hanging("users     ", &outcomes))?;
         for (reason, users) in &self.counts.failure_reasons {
             writeln!(f, "          {} failed: {reason}", HumanCount(*users))?;
         }

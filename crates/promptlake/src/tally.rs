@@ -187,6 +187,35 @@ impl Observer for Tally {
 }
 
 #[cfg(test)]
+impl Counts {
+    /// Counts in which hardly anything is 0.
+    pub(crate) fn of_some_run() -> Self {
+        let mut counts = Self {
+            users_found: 34,
+            body_bytes: 123_456_789,
+            lost: Duration::from_millis(12_500),
+            new_records: 10_000,
+            known_records: 250,
+            late_records: 12,
+            rejects: 3,
+            committed_records: 9_000,
+            ..Counts::default()
+        };
+        counts.users_settled.extend([("extracted", 30), ("failed", 2)]);
+        counts.requests.extend([
+            ((RequestKind::Token, Some(200)), 1),
+            ((RequestKind::Interactions, None), 2),
+            ((RequestKind::Interactions, Some(200)), 150),
+            ((RequestKind::Interactions, Some(429)), 4),
+        ]);
+        counts.repeated.insert(RequestKind::Interactions, 6);
+        counts.throttled.insert(RequestKind::Interactions, Duration::from_millis(1_250));
+        counts.tables.insert("interactions", TableCounts { files: 7, rows: 9_000, bytes: 5_000_000 });
+        counts
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -103,6 +103,13 @@ pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
+/// A text behind a head, in lines of at most [`COLUMNS`] columns: what does not fit goes on below itself, not below the head.
+pub(crate) fn hanging(head: &str, text: &str) -> String {
+    let width = head.chars().count();
+    let lines = wrapped(text, COLUMNS - width);
+    format!("{head}{}\n", lines.join(&format!("\n{:width$}", "")))
+}
+
 /// Where log lines go.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Above;

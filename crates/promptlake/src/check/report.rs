@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::failure::{Failure, Outcome};
 use crate::stdout;
-use crate::terminal::{COLUMNS, shown, wrapped};
+use crate::terminal::{hanging, shown};
 
 /// The longest name of a line, so that what follows stands in one column.
 const NAME_WIDTH: usize = 15;
@@ -97,17 +97,11 @@ impl fmt::Display for Line {
             Found::Failed { detail, advice } => ('✗', detail, advice.as_deref()),
             Found::NotTried { detail } => ('–', detail, None),
         };
-        for (place, line) in wrapped(&shown(detail), COLUMNS - NAME_WIDTH - 3).iter().enumerate() {
-            let (mark, name) = if place == 0 { (mark, self.name) } else { (' ', "") };
-            writeln!(f, "{mark} {name:<NAME_WIDTH$} {line}")?;
-        }
-        let advice = advice.map(|advice| wrapped(&shown(advice), COLUMNS - NAME_WIDTH - 5));
-        for (place, line) in advice.iter().flatten().enumerate() {
-            let arrow = if place == 0 { '→' } else { ' ' };
-            // Below what it is about, beyond the mark and the name.
-            writeln!(f, "  {:<NAME_WIDTH$} {arrow} {line}", "")?;
-        }
-        Ok(())
+        f.write_str(&hanging(&format!("{mark} {:<NAME_WIDTH$} ", self.name), &shown(detail)))?;
+        // Below what it is about, beyond the mark and the name.
+        advice.map_or(Ok(()), |advice| {
+            f.write_str(&hanging(&format!("  {:<NAME_WIDTH$} → ", ""), &shown(advice)))
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use super::answers::{
 };
 use crate::settings::answers::{self, BadAnswer};
 use crate::settings::{ClientId, CredentialKind};
-use crate::terminal::{COLUMNS, shown, wrapped};
+use crate::terminal::{hanging, shown};
 
 /// What is typed to leave an id out.
 const NONE: &str = "none";
@@ -108,9 +108,7 @@ impl<I: BufRead, S: Write> Dialogue<I, S> {
                 Ok(value) => return Ok(value),
                 Err(bad) => {
                     for said in [format!("{key} {bad}"), format!("hint: {}", bad.hint())] {
-                        for line in wrapped(&shown(&said), COLUMNS - 2) {
-                            writeln!(self.screen, "  {line}")?;
-                        }
+                        write!(self.screen, "{}", hanging("  ", &shown(&said)))?;
                     }
                 }
             }

@@ -2,39 +2,13 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use promptlake_flow::RequestKind;
 use promptlake_model::{RunId, Timestamp};
 
 use super::list::{LastEnded, Moment};
 use super::{Kind, Metric, Sample, Value, text};
 use crate::resident::Resident;
 use crate::stage_waits::StageWait;
-use crate::tally::{Counts, TableCounts};
-
-fn counts() -> Counts {
-    let mut counts = Counts {
-        users_found: 34,
-        body_bytes: 123_456_789,
-        lost: Duration::from_millis(12_500),
-        new_records: 10_000,
-        known_records: 250,
-        late_records: 12,
-        rejects: 3,
-        committed_records: 9_000,
-        ..Counts::default()
-    };
-    counts.users_settled.extend([("extracted", 30), ("failed", 2)]);
-    counts.requests.extend([
-        ((RequestKind::Token, Some(200)), 1),
-        ((RequestKind::Interactions, None), 2),
-        ((RequestKind::Interactions, Some(200)), 150),
-        ((RequestKind::Interactions, Some(429)), 4),
-    ]);
-    counts.repeated.insert(RequestKind::Interactions, 6);
-    counts.throttled.insert(RequestKind::Interactions, Duration::from_millis(1_250));
-    counts.tables.insert("interactions", TableCounts { files: 7, rows: 9_000, bytes: 5_000_000 });
-    counts
-}
+use crate::tally::Counts;
 
 fn run_id() -> RunId {
     RunId::parse("20260102T030405Z-00000000000000ff").unwrap()
@@ -44,7 +18,7 @@ pub(super) fn metrics(last_ended: LastEnded) -> Vec<Metric> {
     let wait =
         |stage, waits_for, seconds| StageWait { stage, waits_for, total: Duration::from_secs(seconds) };
     let moment = Moment {
-        counts: counts(),
+        counts: Counts::of_some_run(),
         elapsed: Duration::from_secs(8),
         waits: [
             wait("extract", "output", 0),

@@ -17,33 +17,15 @@ fn run() -> Run {
 
 fn summary() -> Summary {
     let mut counts = Counts {
-        users_found: 34,
-        body_bytes: 123_456_789,
-        lost: Duration::from_millis(12_500),
-        new_records: 10_000,
-        known_records: 250,
-        late_records: 12,
-        rejects: 3,
         lost_markers: 1,
         repeated_records: 17,
         rereads: 2,
         halved_windows: 4,
-        committed_records: 9_000,
         recovered_runs: vec!["20260101T030405Z-00000000000000aa".to_owned()],
-        ..Counts::default()
+        ..Counts::of_some_run()
     };
-    counts.users_settled.extend([("extracted", 30), ("failed", 2)]);
     counts.failure_reasons.insert("Graph answers 500".to_owned(), 2);
-    counts.requests.extend([
-        ((RequestKind::Token, Some(200)), 1),
-        ((RequestKind::Interactions, None), 2),
-        ((RequestKind::Interactions, Some(200)), 150),
-        ((RequestKind::Interactions, Some(429)), 4),
-    ]);
-    counts.repeated.insert(RequestKind::Interactions, 6);
-    counts.throttled.insert(RequestKind::Interactions, Duration::from_millis(1_250));
     counts.unknown_fields.insert("aiInteraction.mood".to_owned(), 5);
-    counts.tables.insert("interactions", TableCounts { files: 7, rows: 9_000, bytes: 5_000_000 });
     Summary {
         counts,
         took: Duration::from_millis(60_500),
